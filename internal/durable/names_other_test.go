@@ -1,0 +1,5 @@
+//go:build !windows
+
+package durable
+
+func renameOrRefuse(old, new string) error { return renameCreateOnly(old, new) }

@@ -1,0 +1,3 @@
+package durable
+
+func renameOrRefuse(old, new string) error { return createName(old, new) }
