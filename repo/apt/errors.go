@@ -1,0 +1,11 @@
+package apt
+
+import "errors"
+
+// Errors that callers branch on.
+var (
+	// ErrFormat: the bytes are not what their format asks for.
+	ErrFormat = errors.New("not in the format expected")
+	// ErrTooLarge: a length exceeds a limit of this package.
+	ErrTooLarge = errors.New("larger than allowed")
+)
