@@ -1,0 +1,114 @@
+// Package chunk cuts files into chunks where their content says so.
+//
+// It promises that the cuts depend on nothing but the content, the key and
+// the parameters, so that an insertion moves only the cuts near it, and that
+// a chunk is from Minimum to Maximum bytes long, the last one excepted. The
+// algorithm is FastCDC with a keyed gear table and normalization level 2
+// (Xia et al., USENIX ATC 2016); docs/vault-format.md, section 6, is its
+// specification. The package is pure.
+package chunk
+
+import (
+	"errors"
+	"io"
+	"math/bits"
+)
+
+// Sizes are the parameters of the cutter, in bytes. Average is a power of
+// two; 64 ≤ Minimum ≤ Average ≤ Maximum.
+type Sizes struct {
+	Minimum, Average, Maximum int
+}
+
+// window is how many bytes the rolling hash remembers: one for each bit.
+const window = 64
+
+// Cutter cuts one file after the other. It holds one chunk of Maximum bytes.
+type Cutter struct {
+	gear  *[256]uint64
+	sizes Sizes
+	early uint // a cut before Average needs this many zero bits on top
+	late  uint
+
+	src        io.Reader
+	buf        []byte
+	start, end int // of what is read and not yet cut
+	err        error
+}
+
+// NewCutter makes a cutter; gear is the secret table of the vault.
+func NewCutter(gear *[256]uint64, sizes Sizes) *Cutter {
+	n := uint(bits.TrailingZeros(uint(sizes.Average)))
+	return &Cutter{gear: gear, sizes: sizes, early: 64 - (n + 2), late: 64 - (n - 2), buf: make([]byte, sizes.Maximum)}
+}
+
+// Reset starts on a new file.
+func (c *Cutter) Reset(src io.Reader) {
+	c.src, c.start, c.end, c.err = src, 0, 0, nil
+}
+
+// Next returns the next chunk, io.EOF after the last one, or the error of the
+// file. The bytes are valid until the next call.
+func (c *Cutter) Next() ([]byte, error) {
+	if err := c.fill(); err != nil {
+		return nil, err
+	}
+	data := c.buf[c.start:c.end]
+	if len(data) == 0 {
+		return nil, io.EOF
+	}
+	n := c.cut(data)
+	c.start += n
+	return data[:n], nil
+}
+
+// fill reads until the buffer is full or the file ends.
+func (c *Cutter) fill() error {
+	if c.err == io.EOF || c.end-c.start == len(c.buf) {
+		return nil
+	}
+	if c.err != nil {
+		return c.err
+	}
+	copy(c.buf, c.buf[c.start:c.end])
+	c.end -= c.start
+	c.start = 0
+	n, err := io.ReadFull(c.src, c.buf[c.end:])
+	c.end += n
+	if errors.Is(err, io.ErrUnexpectedEOF) {
+		err = io.EOF
+	}
+	c.err = err
+	if err != nil && err != io.EOF {
+		return err
+	}
+	return nil
+}
+
+// cut returns the length of the first chunk of data, which holds a whole
+// chunk or the rest of the file.
+func (c *Cutter) cut(data []byte) int {
+	if len(data) <= c.sizes.Minimum {
+		return len(data)
+	}
+	end := min(len(data), c.sizes.Maximum)
+	normal := min(end, c.sizes.Average-1)
+	var h uint64
+	i := max(0, c.sizes.Minimum-window)
+	for ; i < c.sizes.Minimum-1; i++ {
+		h = h<<1 + c.gear[data[i]]
+	}
+	for ; i < normal; i++ {
+		h = h<<1 + c.gear[data[i]]
+		if h>>c.early == 0 {
+			return i + 1
+		}
+	}
+	for ; i < end; i++ {
+		h = h<<1 + c.gear[data[i]]
+		if h>>c.late == 0 {
+			return i + 1
+		}
+	}
+	return end
+}

@@ -1,0 +1,238 @@
+package storage
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"iter"
+	"os"
+	"path"
+	"path/filepath"
+	"slices"
+	"strings"
+
+	"holm.example/internal/durable"
+)
+
+// Permissions of what a directory store makes: the vault is encrypted, but
+// nobody else has business in it.
+const (
+	dirMode  fs.FileMode = 0o700
+	fileMode fs.FileMode = 0o600
+)
+
+// Dir is a store in a directory of a local or mounted file system.
+type Dir struct{ root string }
+
+// CreateDir makes the directory, and its parents, if they are missing, and
+// returns the store in it.
+func CreateDir(root string) (*Dir, error) {
+	if err := durable.MkdirAll(root, dirMode); err != nil {
+		return nil, unreachable(root, err)
+	}
+	return OpenDir(root)
+}
+
+// OpenDir returns the store in an existing directory, or ErrUnreachable: a
+// missing directory is most often a disk that is not mounted.
+func OpenDir(root string) (*Dir, error) {
+	info, err := os.Stat(root)
+	if err != nil {
+		return nil, unreachable(root, err)
+	}
+	if !info.IsDir() {
+		return nil, fmt.Errorf("%s is not a directory: %w", root, ErrUnreachable)
+	}
+	return &Dir{root}, nil
+}
+
+func unreachable(root string, err error) error {
+	return fmt.Errorf("opening store %s: %w: %w", root, ErrUnreachable, err)
+}
+
+// path is where an object lies.
+func (d *Dir) path(name string) string { return filepath.Join(d.root, filepath.FromSlash(name)) }
+
+// wrap turns the error of an operation on a name into one of this package.
+// A name is only missing while its store is there.
+func (d *Dir) wrap(name string, err error) error {
+	if err == nil {
+		return nil
+	}
+	if _, statErr := os.Stat(d.root); statErr != nil {
+		return unreachable(d.root, statErr)
+	}
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		err = ErrNotFound
+	case errors.Is(err, fs.ErrExist):
+		err = ErrExists
+	case errors.Is(err, durable.ErrNotCreateOnly):
+		err = fmt.Errorf("%w: %w", ErrNotCreateOnly, err)
+	}
+	return fmt.Errorf("object %s: %w", name, err)
+}
+
+// Put implements Store.
+func (d *Dir) Put(ctx context.Context, name string, body *io.SectionReader) error {
+	if err := errors.Join(CheckName(name), ctx.Err()); err != nil {
+		return err
+	}
+	if _, err := os.Stat(d.root); err != nil {
+		return unreachable(d.root, err) // never make a vault on an unmounted disk
+	}
+	full := d.path(name)
+	if _, err := os.Lstat(full); err == nil {
+		return fmt.Errorf("object %s: %w", name, ErrExists)
+	}
+	if err := durable.MkdirAll(filepath.Dir(full), dirMode); err != nil {
+		return d.wrap(name, err)
+	}
+	src := io.NewSectionReader(body, 0, body.Size())
+	return d.wrap(name, durable.CreateFrom(full, contextReader{ctx, src}, fileMode))
+}
+
+// contextReader stops a long copy when its context ends.
+type contextReader struct {
+	ctx context.Context
+	src io.Reader
+}
+
+func (r contextReader) Read(p []byte) (int, error) {
+	if err := r.ctx.Err(); err != nil {
+		return 0, err
+	}
+	return r.src.Read(p)
+}
+
+// open opens an object, which is a regular file, and tells its size.
+func (d *Dir) open(ctx context.Context, name string) (*os.File, int64, error) {
+	if err := errors.Join(CheckName(name), ctx.Err()); err != nil {
+		return nil, 0, err
+	}
+	f, err := os.Open(d.path(name))
+	if err != nil {
+		return nil, 0, d.wrap(name, err)
+	}
+	info, err := f.Stat()
+	if err == nil && !info.Mode().IsRegular() {
+		err = fs.ErrNotExist
+	}
+	if err != nil {
+		_ = f.Close() // nothing was written
+		return nil, 0, d.wrap(name, err)
+	}
+	return f, info.Size(), nil
+}
+
+// Get implements Store.
+func (d *Dir) Get(ctx context.Context, name string, limit int64) ([]byte, error) {
+	f, size, err := d.open(ctx, name)
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	if size > limit {
+		return nil, fmt.Errorf("object %s: %d bytes: %w", name, size, ErrTooLarge)
+	}
+	b := make([]byte, size)
+	if _, err := io.ReadFull(f, b); err != nil {
+		return nil, fmt.Errorf("object %s: %w", name, err)
+	}
+	return b, nil
+}
+
+// GetRange implements Store.
+func (d *Dir) GetRange(ctx context.Context, name string, offset, length int64) ([]byte, error) {
+	f, size, err := d.open(ctx, name)
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	if offset < 0 || length < 0 || offset > size || length > size-offset {
+		return nil, fmt.Errorf("object %s: %d bytes, wanted %d at %d: %w", name, size, length, offset, ErrShort)
+	}
+	b := make([]byte, length)
+	if _, err := io.ReadFull(io.NewSectionReader(f, offset, length), b); err != nil {
+		return nil, fmt.Errorf("object %s: %w", name, err)
+	}
+	return b, nil
+}
+
+// Delete implements Store.
+func (d *Dir) Delete(ctx context.Context, name string) error {
+	if err := errors.Join(CheckName(name), ctx.Err()); err != nil {
+		return err
+	}
+	err := durable.Remove(d.path(name))
+	if errors.Is(err, fs.ErrNotExist) {
+		if _, statErr := os.Stat(d.root); statErr == nil {
+			return nil
+		}
+	}
+	return d.wrap(name, err)
+}
+
+// List implements Store.
+func (d *Dir) List(ctx context.Context, prefix string) iter.Seq2[Object, error] {
+	return func(yield func(Object, error) bool) {
+		if _, err := os.Stat(d.root); err != nil {
+			yield(Object{}, unreachable(d.root, err))
+			return
+		}
+		d.list(ctx, path.Dir("/" + prefix + "x")[1:], prefix, yield)
+	}
+}
+
+// list walks the objects below dir; it reports whether to go on.
+func (d *Dir) list(ctx context.Context, dir, prefix string, yield func(Object, error) bool) bool {
+	entries, err := os.ReadDir(d.path(dir))
+	if errors.Is(err, fs.ErrNotExist) {
+		return true
+	}
+	if err == nil {
+		err = ctx.Err()
+	}
+	if err != nil {
+		yield(Object{}, fmt.Errorf("listing %s: %w", dir, err))
+		return false
+	}
+	// A directory sorts as its name and a slash, as its objects do.
+	key := func(e fs.DirEntry) string {
+		if e.IsDir() {
+			return e.Name() + "/"
+		}
+		return e.Name()
+	}
+	slices.SortFunc(entries, func(a, b fs.DirEntry) int { return cmp.Compare(key(a), key(b)) })
+	for _, e := range entries {
+		name := path.Join(dir, e.Name())
+		if e.IsDir() {
+			full := name + "/"
+			if strings.HasPrefix(full, prefix) || strings.HasPrefix(prefix, full) {
+				if !d.list(ctx, name, prefix, yield) {
+					return false
+				}
+			}
+			continue
+		}
+		if !strings.HasPrefix(name, prefix) || durable.IsTemporary(e.Name()) {
+			continue
+		}
+		info, err := e.Info()
+		if errors.Is(err, fs.ErrNotExist) {
+			continue // removed meanwhile
+		}
+		if err != nil {
+			yield(Object{}, fmt.Errorf("listing %s: %w", name, err))
+			return false
+		}
+		if info.Mode().IsRegular() && !yield(Object{name, info.Size()}, nil) {
+			return false
+		}
+	}
+	return true
+}

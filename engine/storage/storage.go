@@ -1,0 +1,128 @@
+// Package storage is the dumb object store under a vault, and its form in a
+// directory.
+//
+// It promises what the commit protocol needs and nothing else: an object that
+// Put returned nil for survives a power cut, is seen whole by every later Get
+// and List of every device, and was **created**: of any number of Puts under
+// one name exactly one succeeds. Names are slash-separated; what is stored is
+// bytes that the store need not understand. storagetest holds the suite that
+// every store passes.
+package storage
+
+import (
+	"context"
+	"crypto/rand"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"io"
+	"iter"
+	"strings"
+)
+
+// MaxName is the longest object name, in bytes.
+const MaxName = 512
+
+// Object is a stored object as List reports it.
+type Object struct {
+	Name      string
+	SizeBytes int64
+}
+
+// Store is an object store. Implementations are safe for use by several
+// goroutines and several processes.
+type Store interface {
+	// Put creates an object. It returns ErrExists, and leaves the object
+	// alone, if the name is taken. After any other error it is not known
+	// whether the object is there. The same body may be put again.
+	Put(ctx context.Context, name string, body *io.SectionReader) error
+	// Get returns a whole object of at most limit bytes, ErrNotFound or
+	// ErrTooLarge.
+	Get(ctx context.Context, name string, limit int64) ([]byte, error)
+	// GetRange returns length bytes from offset on, ErrNotFound, or ErrShort
+	// if the object ends before that.
+	GetRange(ctx context.Context, name string, offset, length int64) ([]byte, error)
+	// List yields the objects whose names begin with prefix, in the order of
+	// their names, and ends after the first error.
+	List(ctx context.Context, prefix string) iter.Seq2[Object, error]
+	// Delete removes an object; one that is not there is no error.
+	Delete(ctx context.Context, name string) error
+}
+
+var (
+	// ErrNotFound is returned for an object that is not there.
+	ErrNotFound = errors.New("no such object")
+	// ErrExists is returned by Put when the name is taken.
+	ErrExists = errors.New("object exists")
+	// ErrTooLarge is returned by Get for an object above the limit.
+	ErrTooLarge = errors.New("object larger than its kind allows")
+	// ErrShort is returned by GetRange for an object that ends too early.
+	ErrShort = errors.New("object ends too early")
+	// ErrUnreachable is returned when the store itself cannot be used now.
+	ErrUnreachable = errors.New("store cannot be reached")
+	// ErrName is returned for a name that no object can have.
+	ErrName = errors.New("not an object name")
+	// ErrNotCreateOnly is returned by Probe for a store that overwrites.
+	ErrNotCreateOnly = errors.New("store does not keep an existing object from being overwritten")
+)
+
+// CheckName returns nil for a name that every store can hold: elements of
+// a-z, 0-9, dot and hyphen, not beginning with a dot, joined by slashes.
+func CheckName(name string) error {
+	if name == "" || len(name) > MaxName {
+		return fmt.Errorf("%.40q: %w", name, ErrName)
+	}
+	for e := range strings.SplitSeq(name, "/") {
+		if e == "" || e[0] == '.' || strings.Trim(e, "abcdefghijklmnopqrstuvwxyz0123456789.-") != "" {
+			return fmt.Errorf("%.40q: %w", name, ErrName)
+		}
+	}
+	return nil
+}
+
+// Probe finds out whether the store keeps its promise of create-only, with an
+// object of its own that it removes again. It returns ErrNotCreateOnly if not.
+func Probe(ctx context.Context, s Store) error {
+	var random [16]byte
+	if _, err := rand.Read(random[:]); err != nil {
+		return fmt.Errorf("probing the store: %w", err)
+	}
+	name := "probe/" + hex.EncodeToString(random[:])
+	first, second := []byte("first"), []byte("second")
+	if err := s.Put(ctx, name, Body(first)); err != nil {
+		return fmt.Errorf("probing the store: %w", err)
+	}
+	err := s.Put(ctx, name, Body(second))
+	got, getErr := s.Get(ctx, name, 64)
+	if delErr := s.Delete(ctx, name); delErr != nil {
+		return fmt.Errorf("probing the store: %w", delErr)
+	}
+	switch {
+	case err == nil, getErr == nil && string(got) != string(first):
+		return ErrNotCreateOnly
+	case !errors.Is(err, ErrExists):
+		return fmt.Errorf("probing the store: %w", err)
+	case getErr != nil:
+		return fmt.Errorf("probing the store: %w", getErr)
+	}
+	return nil
+}
+
+// Body makes the body of a Put from bytes.
+func Body(b []byte) *io.SectionReader {
+	return io.NewSectionReader(bytesAt(b), 0, int64(len(b)))
+}
+
+// bytesAt reads from a byte slice at any offset.
+type bytesAt []byte
+
+func (b bytesAt) ReadAt(p []byte, off int64) (int, error) {
+	if off >= int64(len(b)) {
+		return 0, io.EOF
+	}
+	n := copy(p, b[off:])
+	if n < len(p) {
+		return n, io.EOF
+	}
+	return n, nil
+}
