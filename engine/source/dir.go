@@ -1,0 +1,81 @@
+package source
+
+import (
+	"errors"
+	"io"
+	"io/fs"
+	"iter"
+	"path/filepath"
+	"slices"
+	"strings"
+)
+
+// nameBatch is how many names are read from a directory at a time.
+const nameBatch = 1024
+
+// Names returns the names in the directory in the order of their bytes,
+// without "." and "..". With an error come the names that could be read.
+func (d *Dir) Names() ([]string, error) {
+	var names []string
+	var err error
+	for err == nil {
+		var batch []string
+		batch, err = d.f.Readdirnames(nameBatch)
+		names = append(names, batch...)
+	}
+	slices.Sort(names)
+	if isEOF(err) {
+		err = nil
+	}
+	return names, err
+}
+
+// All lists the directory in the order of the bytes of the names, one entry
+// at a time: of a huge directory only the names are held. An entry that
+// vanished since its name was read is left out. An entry that cannot be
+// examined comes with an error and nothing but its name; if the list itself
+// breaks off, the last pair is an entry without a name and the error.
+func (d *Dir) All() iter.Seq2[Entry, error] {
+	return func(yield func(Entry, error) bool) {
+		names, err := d.Names()
+		for _, name := range names {
+			e, lerr := d.Lstat(name)
+			if isGone(lerr) {
+				continue
+			}
+			if !yield(e, lerr) {
+				return
+			}
+		}
+		if err != nil {
+			yield(Entry{}, err)
+		}
+	}
+}
+
+// ReadDir is All in a slice: the entries that could be examined, and the
+// first error. For directories of a size one can afford.
+func (d *Dir) ReadDir() ([]Entry, error) {
+	var entries []Entry
+	var first error
+	for e, err := range d.All() {
+		if err == nil {
+			entries = append(entries, e)
+		} else if first == nil {
+			first = err
+		}
+	}
+	return entries, first
+}
+
+// join puts a name behind a directory's path, for messages and for Windows.
+func join(dir, name string) string {
+	if strings.HasSuffix(dir, string(filepath.Separator)) {
+		return dir + name
+	}
+	return dir + string(filepath.Separator) + name
+}
+
+func isEOF(err error) bool { return errors.Is(err, io.EOF) }
+
+func isGone(err error) bool { return errors.Is(err, fs.ErrNotExist) }

@@ -1,0 +1,20 @@
+package source
+
+import "errors"
+
+// Reading.
+var (
+	// ErrNotRegular says that a name is no regular file, or none any more.
+	ErrNotRegular = errors.New("not a regular file")
+	// SkipDir, returned by Visitor.Enter, leaves a directory's contents out.
+	SkipDir = errors.New("skip this directory")
+)
+
+// Writing back.
+var (
+	// ErrName says that a name cannot be an entry of a directory here.
+	ErrName = errors.New("not a valid file name")
+	// ErrInTheWay says that a path leads through something that is no
+	// directory, a symbolic link for example.
+	ErrInTheWay = errors.New("something that is not a directory is in the way")
+)

@@ -1,0 +1,280 @@
+package source
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"golang.org/x/sys/unix"
+)
+
+func TestNamesThatAreNotUTF8ComeAndGoAsTheyAre(t *testing.T) {
+	from, to := t.TempDir(), t.TempDir()
+	want := []string{"\x80\x81", "line\nfeed", "latin1-\xe9", "\xff"}
+	slices.Sort(want)
+	for _, name := range want {
+		put(t, from, name, "x")
+	}
+	tree := openTree(t, to)
+	must(t, tree.Mkdir("dir\xe9"))
+	for e, err := range openDir(t, from).All() {
+		must(t, err)
+		f, err := tree.Create("dir\xe9/" + e.Name)
+		must(t, err)
+		must(t, f.Close())
+		must(t, tree.SetMetadata("dir\xe9/"+e.Name, e))
+	}
+	got, err := openDir(t, filepath.Join(to, "dir\xe9")).Names()
+	must(t, err)
+	if !slices.Equal(got, want) {
+		t.Errorf("written back as %q, expected %q", got, want)
+	}
+}
+
+func TestEveryKindAndModeComesBack(t *testing.T) {
+	from, to := t.TempDir(), t.TempDir()
+	must(t, os.Symlink("to/nowhere\xff", filepath.Join(from, "link")))
+	must(t, unix.Mkfifo(filepath.Join(from, "fifo"), 0o640))
+	must(t, unix.Mknod(filepath.Join(from, "socket"), unix.S_IFSOCK|0o600, 0))
+	for _, mode := range []uint32{0, 0o400, 0o644, 0o755, 0o4755, 0o2755, 0o1777, 0o6711, 0o7777} {
+		name := fmt.Sprintf("f%04o", mode)
+		put(t, from, name, name)
+		must(t, unix.Chmod(filepath.Join(from, name), mode))
+		must(t, os.Mkdir(filepath.Join(from, "d"+name), 0o700))
+		must(t, unix.Chmod(filepath.Join(from, "d"+name), mode))
+	}
+	when := unix.Timespec{Sec: 1_000_000_000, Nsec: 123_456_789}
+	names, err := openDir(t, from).Names()
+	must(t, err)
+	for i, name := range names {
+		when.Nsec = int64(i)
+		must(t, unix.UtimesNanoAt(unix.AT_FDCWD, filepath.Join(from, name), []unix.Timespec{when, when}, unix.AT_SYMLINK_NOFOLLOW))
+	}
+	copyFlat(t, from, to)
+	before, err := openDir(t, from).ReadDir()
+	must(t, err)
+	after, err := openDir(t, to).ReadDir()
+	must(t, err)
+	if len(after) != len(before) || len(before) != 21 {
+		t.Fatalf("%d entries before, %d after", len(before), len(after))
+	}
+	for i, b := range before {
+		a := after[i]
+		if a.Name != b.Name || a.Kind != b.Kind || a.Mode != b.Mode || a.ModTime != b.ModTime || a.Target != b.Target || a.Special != b.Special {
+			t.Errorf("came back as\n%+v, was\n%+v", a, b)
+		}
+	}
+}
+
+// copyFlat writes back one directory without contents.
+func copyFlat(t *testing.T, from, to string) {
+	t.Helper()
+	tree := openTree(t, to)
+	entries, err := openDir(t, from).ReadDir()
+	must(t, err)
+	for _, e := range entries {
+		switch e.Kind {
+		case File:
+			f, ferr := tree.Create(e.Name)
+			must(t, ferr)
+			must(t, f.Close())
+		case Directory:
+			must(t, tree.Mkdir(e.Name))
+		case Symlink:
+			must(t, tree.Symlink(e.Target, e.Name))
+		case Special:
+			must(t, tree.Special(e.Name, e))
+		}
+		must(t, tree.SetMetadata(e.Name, e))
+	}
+}
+
+func TestFIFONeitherHangsNorIsRead(t *testing.T) {
+	dir := t.TempDir()
+	must(t, unix.Mkfifo(filepath.Join(dir, "fifo"), 0o600))
+	done := make(chan error, 1)
+	d := openDir(t, dir)
+	go func() {
+		_, err := d.OpenFile("fifo")
+		done <- err
+	}()
+	select {
+	case err := <-done:
+		if !errors.Is(err, ErrNotRegular) {
+			t.Errorf("opening a FIFO: %v, expected ErrNotRegular", err)
+		}
+	case <-time.After(10 * time.Second):
+		t.Fatal("opening a FIFO hangs")
+	}
+}
+
+func TestSymlinkIsNeverOpenedInPlaceOfAFileOrDirectory(t *testing.T) {
+	dir := t.TempDir()
+	must(t, os.Mkdir(filepath.Join(dir, "real"), 0o755))
+	put(t, dir, "file", "x")
+	must(t, os.Symlink("real", filepath.Join(dir, "dirlink")))
+	must(t, os.Symlink("file", filepath.Join(dir, "filelink")))
+	d := openDir(t, dir)
+	if _, err := d.OpenDir("dirlink"); err == nil {
+		t.Error("a link to a directory was opened as a directory")
+	}
+	if _, err := d.OpenFile("filelink"); err == nil {
+		t.Error("a link to a file was opened as a file")
+	}
+	var r record
+	must(t, Walk(context.Background(), dir, &r))
+	if !slices.Contains(r.lines, "symlink dirlink") || slices.Contains(r.lines, "enter dirlink") {
+		t.Errorf("walked %q", r.lines)
+	}
+}
+
+func TestAccessTimeIsLeftAlone(t *testing.T) {
+	dir := t.TempDir()
+	path := put(t, dir, "file", "content")
+	old := time.Unix(1_000_000, 0)
+	must(t, os.Chtimes(path, old, time.Now()))
+	r, err := openDir(t, dir).OpenFile("file")
+	must(t, err)
+	defer r.Close()
+	if _, err := r.Read(make([]byte, 4)); err != nil {
+		t.Fatal(err)
+	}
+	info, err := os.Stat(path)
+	must(t, err)
+	if atime := info.Sys().(*syscall.Stat_t).Atim; int64(atime.Sec) != old.Unix() {
+		t.Errorf("the access time moved to %d", atime.Sec)
+	}
+}
+
+func TestLinkIsAnotherNameOfTheFile(t *testing.T) {
+	dir := t.TempDir()
+	tree := openTree(t, dir)
+	must(t, tree.Mkdir("d"))
+	f, err := tree.Create("first")
+	must(t, err)
+	must(t, f.Close())
+	must(t, tree.Link("first", "d/second"))
+	a, err := tree.Lstat("first")
+	must(t, err)
+	b, err := tree.Lstat("d/second")
+	must(t, err)
+	if a.ID != b.ID || a.Links != 2 {
+		t.Errorf("the names show %+v and %+v", a, b)
+	}
+}
+
+func TestDirectoryHandleSurvivesARename(t *testing.T) {
+	dir := t.TempDir()
+	must(t, os.Mkdir(filepath.Join(dir, "old"), 0o755))
+	put(t, dir, "old/file", "x")
+	d := openDir(t, filepath.Join(dir, "old"))
+	must(t, os.Rename(filepath.Join(dir, "old"), filepath.Join(dir, "new")))
+	if _, err := d.Lstat("file"); err != nil {
+		t.Errorf("after the rename: %v", err)
+	}
+}
+
+// nobody is a user without rights, whose process the tests below become.
+const nobody = 65534
+
+func TestUnreadableDirectoriesAndFilesAreProblemsAndTheWalkGoesOn(t *testing.T) {
+	if os.Getenv("SOURCE_WALK") != "" {
+		walkAsNobody(t, os.Getenv("SOURCE_WALK"))
+		return
+	}
+	dir, err := os.MkdirTemp("/tmp", "source-")
+	must(t, err)
+	t.Cleanup(func() {
+		os.Chmod(filepath.Join(dir, "listed"), 0o755)
+		os.RemoveAll(dir)
+	})
+	must(t, os.Chmod(dir, 0o755))
+	for name, mode := range map[string]fs.FileMode{"closed": 0o000, "listed": 0o744, "open": 0o755} {
+		must(t, os.Mkdir(filepath.Join(dir, name), 0o755))
+		put(t, dir, name+"/file", "x")
+		must(t, os.Chmod(filepath.Join(dir, name), mode))
+	}
+	put(t, dir, "unreadable", "x")
+	must(t, os.Chmod(filepath.Join(dir, "unreadable"), 0))
+	if os.Getuid() != 0 {
+		walkAsNobody(t, dir)
+		return
+	}
+	// Root reads everything, so the walk is done by another user.
+	exe := filepath.Join(dir, "open", "test")
+	data, err := os.ReadFile(os.Args[0])
+	must(t, err)
+	must(t, os.WriteFile(exe, data, 0o755))
+	cmd := exec.Command(exe, "-test.run=^"+t.Name()+"$", "-test.v")
+	cmd.Dir = dir
+	cmd.Env = append(os.Environ(), "SOURCE_WALK="+dir)
+	cmd.SysProcAttr = &syscall.SysProcAttr{Credential: &syscall.Credential{Uid: nobody, Gid: nobody}}
+	out, err := cmd.CombinedOutput()
+	if err != nil || !strings.Contains(string(out), "PASS") {
+		t.Errorf("walking as another user: %v\n%s", err, out)
+	}
+}
+
+func walkAsNobody(t *testing.T, dir string) {
+	t.Helper()
+	var r record
+	must(t, Walk(context.Background(), dir, &r))
+	slices.Sort(r.problems)
+	if !slices.Equal(r.problems, []string{"closed", "listed/file"}) {
+		t.Errorf("problems %q", r.problems)
+	}
+	for _, line := range []string{"leave listed false", "leave open true", "file unreadable", "leave  true"} {
+		if !slices.Contains(r.lines, line) {
+			t.Errorf("no line %q in %q", line, r.lines)
+		}
+	}
+	if _, err := openDir(t, dir).OpenFile("unreadable"); !errors.Is(err, fs.ErrPermission) {
+		t.Errorf("opening an unreadable file: %v", err)
+	}
+}
+
+func TestOwnerIsSetForRootThatAskedForIt(t *testing.T) {
+	if os.Getuid() != 0 {
+		t.Skip("only root can give files away")
+	}
+	dir := t.TempDir()
+	put(t, dir, "file", "x")
+	must(t, os.Symlink("nowhere", filepath.Join(dir, "link")))
+	tree, err := OpenTree(dir, true)
+	must(t, err)
+	defer tree.Close()
+	must(t, tree.SetMetadata("file", Entry{Kind: File, Mode: 0o4755, UID: 1234, GID: 2345}))
+	must(t, tree.SetMetadata("link", Entry{Kind: Symlink, UID: 3456, GID: 4567}))
+	e, err := tree.Lstat("file")
+	must(t, err)
+	if e.UID != 1234 || e.GID != 2345 || e.Mode != 0o4755 {
+		t.Errorf("the file is %+v", e)
+	}
+	if e, err = tree.Lstat("link"); err != nil || e.UID != 3456 || e.GID != 4567 {
+		t.Errorf("the link is %+v, %v", e, err)
+	}
+}
+
+func TestDeviceKeepsItsNumbers(t *testing.T) {
+	dir := t.TempDir()
+	tree := openTree(t, dir)
+	err := tree.Special("null", Entry{Kind: Special, Special: CharDevice, Major: 1, Minor: 3})
+	if errors.Is(err, fs.ErrPermission) {
+		t.Skip("devices cannot be made here")
+	}
+	must(t, err)
+	e, err := tree.Lstat("null")
+	must(t, err)
+	if e.Special != CharDevice || e.Major != 1 || e.Minor != 3 {
+		t.Errorf("the device is %+v", e)
+	}
+}

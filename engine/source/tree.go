@@ -1,0 +1,292 @@
+package source
+
+import (
+	"errors"
+	"io/fs"
+	"os"
+	"strings"
+)
+
+// A Tree writes entries back below one directory and never outside of it.
+// Paths are relative to that directory, with slashes, raw bytes. A Tree is
+// for one goroutine; several Trees may write below one directory.
+//
+// New files and directories are private to the user until SetMetadata gives
+// them the mode they had. Directories get their metadata after everything in
+// them, the deepest first: a directory's time changes with its entries, and
+// a mode can lock us out.
+type Tree struct {
+	root *os.Root
+	// The directory that was used last, so that the files of one
+	// directory do not open the way to it again and again.
+	dir  string
+	last *os.Root
+	own  bool // SetMetadata also sets the owner
+}
+
+// The modes of what is being written.
+const (
+	newFileMode = 0o600
+	newDirMode  = 0o700
+)
+
+// OpenTree opens the directory to write below. With own set, SetMetadata also
+// restores user and group, which takes the rights of root.
+func OpenTree(dir string, own bool) (*Tree, error) {
+	root, err := os.OpenRoot(dir)
+	if err != nil {
+		return nil, err
+	}
+	return &Tree{root: root, own: own}, nil
+}
+
+// Close closes the directory handles.
+func (t *Tree) Close() error {
+	t.forget()
+	return t.root.Close()
+}
+
+// Mkdir makes a directory. The error is fs.ErrExist when something has that
+// name; Lstat tells what.
+func (t *Tree) Mkdir(path string) error {
+	dir, name, err := t.parent(path)
+	if err != nil {
+		return err
+	}
+	return dir.Mkdir(name, newDirMode)
+}
+
+// MkdirAll makes a directory and the parents it lacks; those that are there
+// are left as they are. The empty path is the directory of the Tree itself.
+func (t *Tree) MkdirAll(path string) error {
+	if path == "" {
+		return nil
+	}
+	for i := 0; i <= len(path); i++ {
+		if i < len(path) && path[i] != '/' {
+			continue
+		}
+		err := t.Mkdir(path[:i])
+		if errors.Is(err, fs.ErrExist) {
+			var e Entry
+			if e, err = t.Lstat(path[:i]); err == nil && e.Kind != Directory {
+				err = inTheWay(path[:i])
+			}
+		}
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// Create makes a new file for writing. The error is fs.ErrExist when
+// something has that name.
+func (t *Tree) Create(path string) (*os.File, error) {
+	dir, name, err := t.parent(path)
+	if err != nil {
+		return nil, err
+	}
+	return dir.OpenFile(name, os.O_RDWR|os.O_CREATE|os.O_EXCL, newFileMode)
+}
+
+// Open opens a regular file that is there for reading and writing; its
+// content stays. Anything else is ErrNotRegular.
+func (t *Tree) Open(path string) (*os.File, error) {
+	dir, name, err := t.parent(path)
+	if err != nil {
+		return nil, err
+	}
+	if info, err := dir.Lstat(name); err != nil {
+		return nil, err
+	} else if !info.Mode().IsRegular() {
+		return nil, &fs.PathError{Op: "open", Path: path, Err: ErrNotRegular}
+	}
+	return dir.OpenFile(name, os.O_RDWR, 0)
+}
+
+// Symlink makes a symbolic link. The target is any bytes: it is not followed
+// and may lead outside.
+func (t *Tree) Symlink(target, path string) error {
+	dir, name, err := t.parent(path)
+	if err != nil {
+		return err
+	}
+	return dir.Symlink(target, name)
+}
+
+// Link makes another name for a file of the tree, a hard link.
+func (t *Tree) Link(old, path string) error {
+	for _, p := range []string{old, path} {
+		if _, _, err := t.parent(p); err != nil {
+			return err
+		}
+	}
+	return t.root.Link(old, path)
+}
+
+// Special makes a FIFO, a socket or a device. The error is
+// errors.ErrUnsupported where the system has no such thing, and
+// fs.ErrPermission where only root may.
+func (t *Tree) Special(path string, e Entry) error {
+	dir, name, err := t.parent(path)
+	if err != nil {
+		return err
+	}
+	return withHandle(dir, func(d *os.File) error {
+		if err := makeSpecial(d, name, e); err != nil {
+			return &fs.PathError{Op: "mknod", Path: path, Err: err}
+		}
+		return nil
+	})
+}
+
+// Remove removes a file or an empty directory that the caller made.
+func (t *Tree) Remove(path string) error {
+	dir, name, err := t.parent(path)
+	if err != nil {
+		return err
+	}
+	if strings.HasPrefix(t.dir+"/", path+"/") {
+		t.forget()
+	}
+	return dir.Remove(name)
+}
+
+// Lstat examines an entry of the tree. The empty path is the directory of the
+// Tree itself.
+func (t *Tree) Lstat(path string) (e Entry, err error) {
+	dir, name := t.root, "."
+	if path != "" {
+		if dir, name, err = t.parent(path); err != nil {
+			return Entry{Name: path}, err
+		}
+	}
+	err = withHandle(dir, func(d *os.File) error {
+		e, err = lstatIn(d, name)
+		return err
+	})
+	return e, err
+}
+
+// SetMetadata gives an entry the owner (if the Tree was opened to), mode and
+// modification time of e; of a symbolic link the time, and the owner. The
+// empty path is the directory of the Tree itself. When a part is refused the
+// others are still set.
+func (t *Tree) SetMetadata(path string, e Entry) error {
+	dir, name := t.root, "."
+	if path != "" {
+		var err error
+		if dir, name, err = t.parent(path); err != nil {
+			return err
+		}
+	}
+	info, err := dir.Lstat(name)
+	if err != nil {
+		return err
+	}
+	if info.Mode().Type() != e.FileMode().Type() {
+		return &fs.PathError{Op: "setting the metadata", Path: path, Err: ErrInTheWay}
+	}
+	var problems []error
+	if t.own {
+		problems = append(problems, dir.Lchown(name, int(e.UID), int(e.GID)))
+	}
+	if e.Kind != Symlink {
+		problems = append(problems, dir.Chmod(name, e.FileMode()&^fs.ModeType))
+	}
+	problems = append(problems, withHandle(dir, func(d *os.File) error {
+		return setModTime(d, dir, name, e)
+	}))
+	return errors.Join(problems...)
+}
+
+// parent opens the directory that has the last name of a path. Every name on
+// the way must be a directory itself, and not a link to one.
+func (t *Tree) parent(path string) (dir *os.Root, name string, err error) {
+	var way string
+	if i := strings.LastIndexByte(path, '/'); i >= 0 {
+		way, name = path[:i], path[i+1:]
+		if way == "" {
+			return nil, "", &fs.PathError{Op: "opening", Path: path, Err: ErrName}
+		}
+	} else {
+		name = path
+	}
+	if err := CheckName(name); err != nil {
+		return nil, "", err
+	}
+	if way == "" {
+		return t.root, name, nil
+	}
+	if way == t.dir {
+		return t.last, name, nil
+	}
+	dir, err = t.descend(way)
+	if err != nil {
+		return nil, "", err
+	}
+	t.forget()
+	t.dir, t.last = way, dir
+	return dir, name, nil
+}
+
+// descend opens a directory of the tree one name at a time.
+func (t *Tree) descend(way string) (*os.Root, error) {
+	dir := t.root
+	rest := way
+	for rest != "" {
+		name, after, more := strings.Cut(rest, "/")
+		next, err := openPlain(dir, name)
+		if dir != t.root {
+			dir.Close()
+		}
+		if err != nil {
+			return nil, err
+		}
+		dir, rest = next, after
+		if more && after == "" {
+			dir.Close()
+			return nil, &fs.PathError{Op: "opening", Path: way, Err: ErrName}
+		}
+	}
+	return dir, nil
+}
+
+// openPlain opens a directory that is one. Should somebody put a link in its
+// place between the look and the opening, os.Root still keeps us inside.
+func openPlain(dir *os.Root, name string) (*os.Root, error) {
+	if err := CheckName(name); err != nil {
+		return nil, err
+	}
+	info, err := dir.Lstat(name)
+	if err != nil {
+		return nil, err
+	}
+	if !info.IsDir() {
+		return nil, inTheWay(name)
+	}
+	return dir.OpenRoot(name)
+}
+
+// forget closes the directory that was used last.
+func (t *Tree) forget() {
+	if t.last != nil {
+		t.last.Close()
+	}
+	t.dir, t.last = "", nil
+}
+
+func inTheWay(path string) error {
+	return &fs.PathError{Op: "opening", Path: path, Err: ErrInTheWay}
+}
+
+// withHandle calls do with an open handle of the directory.
+func withHandle(dir *os.Root, do func(*os.File) error) error {
+	d, err := dir.Open(".")
+	if err != nil {
+		return err
+	}
+	defer d.Close()
+	return do(d)
+}
