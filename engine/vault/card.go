@@ -1,0 +1,160 @@
+package vault
+
+import (
+	"bytes"
+	"context"
+	"crypto/ed25519"
+	"errors"
+	"fmt"
+
+	"holm.example/engine/seal"
+	"holm.example/engine/storage"
+)
+
+// Card says who a device is; docs/vault-format.md, section 5.
+type Card struct {
+	Device  seal.ID
+	Signing [32]byte // Ed25519 public key
+	HPKE    [32]byte // X25519 public key
+	Name    string   // that people gave it
+	Created Time
+	// Hash is the object hash, which the device's first segment names. Set by
+	// reading and by PutCard.
+	Hash seal.Hash
+}
+
+const (
+	roleFull       = 1
+	signerVault    = 1
+	kemX25519      = 0x0020
+	cardPublicSize = headSize + idSize + 2 + idSize + 32 + 2 + 32
+)
+
+// FormatCard gives the object of a card, signed by the vault's key.
+func (v *Vault) FormatCard(c *Card) ([]byte, error) {
+	name := CardName(c.Device)
+	epoch := v.Keys.Epoch()
+	box, err := v.Keys.Box(seal.KindCard, epoch, v.ID, name)
+	if err != nil {
+		return nil, err
+	}
+	if len(c.Name) > MaxName {
+		return nil, fmt.Errorf("device name of %d bytes: %w", len(c.Name), ErrFull)
+	}
+	e := encoder{appendHead(nil, seal.KindCard, epoch)}
+	e.id(c.Device)
+	e.u8(roleFull)
+	e.u8(signerVault)
+	e.id(seal.ID{})
+	e.raw(c.Signing[:])
+	e.u16(kemX25519)
+	e.raw(c.HPKE[:])
+	var private encoder
+	private.text(c.Name)
+	private.time(c.Created)
+	private.text("")
+	sealed := box.Seal(nil, 0, e.b, private.b)
+	e.u16(uint16(len(sealed)))
+	e.raw(sealed)
+	return append(e.b, seal.Sign(v.Keys.Signer(), seal.KindCard, v.ID, name, e.b)...), nil
+}
+
+// ParseCard verifies and reads the card of a device.
+func (v *Vault) ParseCard(device seal.ID, b []byte) (*Card, error) {
+	name := CardName(device)
+	if len(b) > MaxCard || len(b) < cardPublicSize+2+seal.Overhead+signature {
+		return nil, fmt.Errorf("%d bytes: %w", len(b), ErrMalformed)
+	}
+	before, sig := b[:len(b)-signature], b[len(b)-signature:]
+	if err := seal.CheckSignature(v.Config.Signer[:], seal.KindCard, v.ID, name, before, sig); err != nil {
+		return nil, err
+	}
+	epoch, err := parseHead(before[:headSize], seal.KindCard)
+	if err != nil {
+		return nil, err
+	}
+	c := &Card{Hash: seal.Sum(b)}
+	d := decoder{b: before[headSize:]}
+	c.Device = d.id()
+	role, signer, by := d.u8(), d.u8(), d.id()
+	copy(c.Signing[:], d.raw(32))
+	suite := d.u16()
+	copy(c.HPKE[:], d.raw(32))
+	sealed := d.raw(int(d.u16()))
+	if err := d.end(); err != nil {
+		return nil, err
+	}
+	if c.Device != device || by != (seal.ID{}) && signer == signerVault {
+		return nil, fmt.Errorf("device id: %w", ErrMalformed)
+	}
+	if role != roleFull || signer != signerVault || suite != kemX25519 {
+		return nil, fmt.Errorf("role %d, signer %d, key %#x: %w", role, signer, suite, ErrNewer)
+	}
+	box, err := v.Keys.Box(seal.KindCard, epoch, v.ID, name)
+	if err != nil {
+		return nil, err
+	}
+	plain, err := box.Open(nil, 0, before[:cardPublicSize], sealed)
+	if err != nil {
+		return nil, err
+	}
+	p := decoder{b: plain}
+	c.Name, c.Created = p.text(MaxName, "device name"), p.time()
+	p.text(0, "reserved")
+	return c, p.end()
+}
+
+// PutCard signs and stores the card of a new device, and sets its Hash.
+func (v *Vault) PutCard(ctx context.Context, c *Card) error {
+	b, err := v.FormatCard(c)
+	if err != nil {
+		return err
+	}
+	c.Hash = seal.Sum(b)
+	err = v.put(ctx, CardName(c.Device), b)
+	if !errors.Is(err, storage.ErrExists) {
+		return err
+	}
+	there, getErr := v.Store.Get(ctx, CardName(c.Device), MaxCard)
+	if getErr == nil && bytes.Equal(there, b) {
+		return nil
+	}
+	return err
+}
+
+// ReadCard reads the card of a device.
+func (v *Vault) ReadCard(ctx context.Context, device seal.ID) (*Card, error) {
+	name := CardName(device)
+	b, err := v.Store.Get(ctx, name, MaxCard)
+	if err != nil {
+		return nil, objectError(name, err)
+	}
+	c, err := v.ParseCard(device, b)
+	if err != nil {
+		return nil, damaged(name, err)
+	}
+	return c, nil
+}
+
+// key is the card's signing key.
+func (c *Card) key() ed25519.PublicKey { return c.Signing[:] }
+
+// Devices lists the devices that have a card or a journal.
+func (v *Vault) Devices(ctx context.Context) ([]seal.ID, error) {
+	var list []seal.ID
+	for o, err := range v.Store.List(ctx, DevicesPrefix) {
+		if err != nil {
+			return nil, fmt.Errorf("listing devices: %w", err)
+		}
+		rest := o.Name[len(DevicesPrefix):]
+		if len(rest) < 2*idSize {
+			continue
+		}
+		id, err := ParseID(rest[:2*idSize])
+		if err != nil || len(list) > 0 && list[len(list)-1] == id {
+			continue
+		}
+		list = append(list, id)
+	}
+	return list, nil
+}

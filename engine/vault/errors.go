@@ -1,0 +1,36 @@
+package vault
+
+import (
+	"errors"
+	"fmt"
+)
+
+var (
+	// ErrMalformed is returned for bytes that break the format.
+	ErrMalformed = errors.New("malformed")
+	// ErrDamaged is returned when an object of the store is not what its
+	// device wrote: changed, truncated, swapped or missing.
+	ErrDamaged = errors.New("damaged object")
+	// ErrNewer is returned for what only a later version of holm understands.
+	ErrNewer = errors.New("needs a newer version of holm")
+	// ErrNoVault is returned when a store holds no vault.
+	ErrNoVault = errors.New("no vault here")
+	// ErrVaultExists is returned by Create when a store holds a vault.
+	ErrVaultExists = errors.New("a vault is here already")
+	// ErrBadMemory is returned when a frame that was just sealed does not
+	// open to what it was made of.
+	ErrBadMemory = errors.New("sealed frame differs from its source: memory or processor fault")
+	// ErrFull is returned when a value would not fit the limits of an object.
+	ErrFull = errors.New("does not fit")
+)
+
+// damaged wraps an error in reading an object with its name.
+func damaged(name string, err error) error {
+	if err == nil {
+		return nil
+	}
+	if errors.Is(err, ErrNewer) || errors.Is(err, ErrDamaged) {
+		return fmt.Errorf("%s: %w", name, err)
+	}
+	return fmt.Errorf("%s: %w: %w", name, ErrDamaged, err)
+}

@@ -1,0 +1,266 @@
+package vault
+
+import (
+	"bytes"
+	"context"
+	"encoding/binary"
+	"fmt"
+	"io"
+
+	"holm.example/engine/seal"
+)
+
+const (
+	footerSize     = 8
+	footerMagic    = "pend"
+	minSealedFrame = seal.Overhead + 2
+	maxSealedFrame = seal.Overhead + 1 + FrameSize
+	// readBatch is how many sealed bytes one range read asks for at most.
+	readBatch = 4 << 20
+)
+
+// Pack is what one must know to read from a pack.
+type Pack struct {
+	ID        PackID
+	Epoch     uint32
+	SizeBytes uint64
+	Frames    []uint32 // sealed lengths
+	Stream    uint64   // bytes of plaintext
+}
+
+// NewPack is the pack that a PackAdd of that segment names.
+func NewPack(device seal.ID, seq uint64, add *PackAdd) *Pack {
+	p := &Pack{ID: PackID{device, seq, add.Random}, Epoch: add.Epoch, SizeBytes: add.SizeBytes, Frames: add.Frames}
+	for _, c := range add.Chunks {
+		p.Stream += uint64(c.SizeBytes)
+	}
+	return p
+}
+
+// PackWriter makes a pack. What it makes goes to a spool, not to the store.
+// After an error it refuses further work.
+type PackWriter struct {
+	v     *Vault
+	id    PackID
+	box   *seal.Box
+	epoch uint32
+	head  []byte
+	w     io.Writer
+
+	frame []byte // plaintext of the open frame
+	buf   []byte // method and payload
+	out   []byte // sealed
+	back  []byte // opened again
+
+	add PackAdd
+	err error
+}
+
+// NewPackWriter starts a pack in an empty spool.
+func (v *Vault) NewPackWriter(id PackID, spool io.Writer) (*PackWriter, error) {
+	epoch := v.Keys.Epoch()
+	box, err := v.Keys.Box(seal.KindPack, epoch, v.ID, id.Name())
+	if err != nil {
+		return nil, err
+	}
+	p := &PackWriter{v: v, id: id, box: box, epoch: epoch, head: appendHead(nil, seal.KindPack, epoch), w: spool,
+		frame: make([]byte, 0, FrameSize), add: PackAdd{Random: id.Random, Epoch: epoch}}
+	p.write(p.head)
+	return p, p.err
+}
+
+func (p *PackWriter) write(b []byte) {
+	if p.err != nil {
+		return
+	}
+	if _, err := p.w.Write(b); err != nil {
+		p.err = fmt.Errorf("spooling pack %s: %w", p.id.Name(), err)
+		return
+	}
+	p.add.SizeBytes += uint64(len(b))
+}
+
+// SizeBytes is about how large the pack is so far, the open frame included.
+func (p *PackWriter) SizeBytes() uint64 { return p.add.SizeBytes + uint64(len(p.frame)) }
+
+// Chunks is how many chunks the pack has so far.
+func (p *PackWriter) Chunks() int { return len(p.add.Chunks) }
+
+// Full reports whether the pack cannot take another chunk within the limits
+// of the format.
+func (p *PackWriter) Full() bool {
+	return len(p.add.Chunks) >= MaxPackChunks || len(p.add.Frames) >= MaxFrames-MaxChunk/FrameSize-1
+}
+
+// Add appends a chunk of at least one byte to the stream.
+func (p *PackWriter) Add(id seal.Hash, content []byte) error {
+	if p.err == nil && (len(content) == 0 || len(content) > MaxChunk || p.Full()) {
+		p.err = fmt.Errorf("chunk of %d bytes: %w", len(content), ErrFull)
+	}
+	if p.err != nil {
+		return p.err
+	}
+	p.add.Chunks = append(p.add.Chunks, ChunkInfo{id, uint32(len(content))})
+	for len(content) > 0 && p.err == nil {
+		n := min(len(content), FrameSize-len(p.frame))
+		p.frame = append(p.frame, content[:n]...)
+		content = content[n:]
+		if len(p.frame) == FrameSize {
+			p.flush()
+		}
+	}
+	return p.err
+}
+
+// flush seals the open frame, opens it again, compares, and spools it.
+func (p *PackWriter) flush() {
+	if len(p.frame) == 0 || p.err != nil {
+		return
+	}
+	part := uint32(len(p.add.Frames))
+	p.buf = p.v.codec.compress(p.buf[:0], p.frame, func(b []byte, _ int) []byte { return b })
+	p.out = p.box.Seal(p.out[:0], part, p.head, p.buf)
+	back, err := p.v.openFrame(p.back[:0], p.box, part, p.head, p.out, len(p.frame))
+	if err != nil || !bytes.Equal(back, p.frame) {
+		p.err = fmt.Errorf("sealing pack %s: %w", p.id.Name(), ErrBadMemory)
+		return
+	}
+	p.back = back
+	p.write(p.out)
+	p.add.Frames = append(p.add.Frames, uint32(len(p.out)))
+	p.frame = p.frame[:0]
+}
+
+// Finish seals the trailer and returns the operation that names the pack.
+func (p *PackWriter) Finish() (*PackAdd, error) {
+	p.flush()
+	var e encoder
+	e.uv(p.id.Seq)
+	e.framesAndChunks(p.add.Frames, p.add.Chunks)
+	total := p.add.SizeBytes + uint64(seal.Overhead+len(e.b)+footerSize)
+	e.raw(make([]byte, padme(total)-total))
+	sealed := p.box.Seal(nil, seal.PartTrailer, p.head, e.b)
+	p.write(sealed)
+	p.write(append(binary.LittleEndian.AppendUint32(nil, uint32(len(sealed))), footerMagic...))
+	if p.err != nil {
+		return nil, p.err
+	}
+	p.err = fmt.Errorf("pack %s is finished: %w", p.id.Name(), ErrFull)
+	return &p.add, nil
+}
+
+// openFrame opens and inflates one frame of size bytes and appends it to dst.
+func (v *Vault) openFrame(dst []byte, box *seal.Box, part uint32, head, sealed []byte, size int) ([]byte, error) {
+	plain, err := box.Open(nil, part, head, sealed)
+	if err != nil {
+		return nil, err
+	}
+	if len(plain) < 1 {
+		return nil, ErrMalformed
+	}
+	return v.codec.inflate(dst, plain[0], plain[1:], size, true)
+}
+
+// ReadFrames reads the frames from first to last, the last one included, and
+// calls f with the plaintext of each, which is valid during the call. Each
+// byte is read from the store once. Damage is ErrDamaged, naming the pack.
+func (v *Vault) ReadFrames(ctx context.Context, p *Pack, first, last int, f func(index int, data []byte) error) error {
+	name := p.ID.Name()
+	if first < 0 || last >= len(p.Frames) || first > last {
+		return damaged(name, fmt.Errorf("frames %d to %d of %d: %w", first, last, len(p.Frames), ErrMalformed))
+	}
+	box, err := v.Keys.Box(seal.KindPack, p.Epoch, v.ID, name)
+	if err != nil {
+		return damaged(name, err)
+	}
+	head := appendHead(nil, seal.KindPack, p.Epoch)
+	offset := int64(headSize)
+	for _, n := range p.Frames[:first] {
+		offset += int64(n)
+	}
+	var plain []byte
+	for i := first; i <= last; {
+		end, length := i, int64(0)
+		for end <= last && (end == i || length+int64(p.Frames[end]) <= readBatch) {
+			length += int64(p.Frames[end])
+			end++
+		}
+		sealed, err := v.Store.GetRange(ctx, name, offset, length)
+		if err != nil {
+			return objectError(name, err)
+		}
+		offset += length
+		for ; i < end; i++ {
+			size := int(min(FrameSize, p.Stream-uint64(i)*FrameSize))
+			plain, err = v.openFrame(plain[:0], box, uint32(i), head, sealed[:p.Frames[i]], size)
+			if err != nil {
+				return damaged(name, fmt.Errorf("frame %d: %w", i, err))
+			}
+			sealed = sealed[p.Frames[i]:]
+			if err := f(i, plain); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// ReadTrailer reads what a pack says of itself, without its segment. size is
+// the size of the object as the store lists it.
+func (v *Vault) ReadTrailer(ctx context.Context, id PackID, size int64) (*PackAdd, error) {
+	name := id.Name()
+	if size < headSize+seal.Overhead+footerSize || size > MaxPack {
+		return nil, damaged(name, fmt.Errorf("%d bytes: %w", size, ErrMalformed))
+	}
+	head, err := v.Store.GetRange(ctx, name, 0, headSize)
+	if err != nil {
+		return nil, objectError(name, err)
+	}
+	epoch, err := parseHead(head, seal.KindPack)
+	if err != nil {
+		return nil, damaged(name, err)
+	}
+	foot, err := v.Store.GetRange(ctx, name, size-footerSize, footerSize)
+	if err != nil {
+		return nil, objectError(name, err)
+	}
+	length := int64(binary.LittleEndian.Uint32(foot))
+	if string(foot[4:]) != footerMagic || length > MaxTrailer || length > size-headSize-footerSize {
+		return nil, damaged(name, fmt.Errorf("footer: %w", ErrMalformed))
+	}
+	sealed, err := v.Store.GetRange(ctx, name, size-footerSize-length, length)
+	if err != nil {
+		return nil, objectError(name, err)
+	}
+	box, err := v.Keys.Box(seal.KindPack, epoch, v.ID, name)
+	if err != nil {
+		return nil, damaged(name, err)
+	}
+	plain, err := box.Open(nil, seal.PartTrailer, head, sealed)
+	if err != nil {
+		return nil, damaged(name, fmt.Errorf("trailer: %w", err))
+	}
+	add := &PackAdd{Random: id.Random, Epoch: epoch, SizeBytes: uint64(size)}
+	return add, damaged(name, parseTrailer(plain, id.Seq, add, uint64(size-length)))
+}
+
+// parseTrailer fills the lists of add. others is how many bytes of the object
+// are not in the trailer.
+func parseTrailer(plain []byte, seq uint64, add *PackAdd, others uint64) error {
+	d := decoder{b: plain}
+	if got := d.uv(); d.err == nil && got != seq {
+		return fmt.Errorf("pack of seq %d: %w", got, ErrMalformed)
+	}
+	add.Frames, add.Chunks = d.framesAndChunks()
+	if err := d.zeros(); err != nil {
+		return err
+	}
+	total := uint64(headSize + footerSize)
+	for _, f := range add.Frames {
+		total += uint64(f)
+	}
+	if total != others {
+		return fmt.Errorf("frames and size disagree: %w", ErrMalformed)
+	}
+	return nil
+}

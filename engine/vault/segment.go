@@ -1,0 +1,250 @@
+package vault
+
+import (
+	"context"
+	"crypto/ed25519"
+	"errors"
+	"fmt"
+
+	"holm.example/engine/seal"
+	"holm.example/engine/storage"
+)
+
+// Head is how far a journal was read: its last segment and that one's object
+// hash. A journal without segments has seq 0 and the hash of the card.
+type Head struct {
+	Device seal.ID
+	Seq    uint64
+	Hash   seal.Hash
+}
+
+// Segment is one transaction of a device's journal, or the Fence that stands
+// in its place; docs/vault-format.md, sections 8 and 9.
+type Segment struct {
+	Head
+	Incarnation seal.ID
+	Previous    seal.Hash
+	Committed   Time
+	Folded      []Head // of other devices, those that changed
+	Fence       bool   // no operations: another device passed this slot
+	count       int
+	body        []byte // the operations
+}
+
+const (
+	segmentPublicSize = headSize + idSize + 8 + idSize + hashSize
+	fenceSize         = headSize + idSize + 8 + hashSize + idSize + 8 + hashSize + signature
+)
+
+// Each calls f with every operation in its order, and ends with the first
+// error, of f or of the bytes.
+func (s *Segment) Each(f func(index int, op Operation) error) error {
+	d := decoder{b: s.body}
+	for i := range s.count {
+		op := d.operation()
+		if d.err != nil {
+			return damaged(SegmentName(s.Device, s.Seq), d.err)
+		}
+		if err := f(i, op); err != nil {
+			return err
+		}
+	}
+	return damaged(SegmentName(s.Device, s.Seq), d.end())
+}
+
+// Transaction collects the operations of a segment that is not made yet.
+type Transaction struct {
+	first, rest encoder
+	count       int
+}
+
+// Add appends an operation; packs come before everything else.
+func (t *Transaction) Add(op Operation) {
+	t.count++
+	if _, ok := op.(*PackAdd); ok {
+		t.first.b = AppendOperation(t.first.b, op)
+		return
+	}
+	t.rest.b = AppendOperation(t.rest.b, op)
+}
+
+// Count is the number of operations so far.
+func (t *Transaction) Count() int { return t.count }
+
+// SizeBytes is the size of the operations so far.
+func (t *Transaction) SizeBytes() int { return len(t.first.b) + len(t.rest.b) }
+
+// FormatSegment makes the object of a segment from its head and the
+// operations of t, signs it, and sets s.Hash.
+func (v *Vault) FormatSegment(s *Segment, t *Transaction, key ed25519.PrivateKey) ([]byte, error) {
+	name := SegmentName(s.Device, s.Seq)
+	epoch := v.Keys.Epoch()
+	box, err := v.Keys.Box(seal.KindSegment, epoch, v.ID, name)
+	if err != nil {
+		return nil, err
+	}
+	var body encoder
+	body.time(s.Committed)
+	body.uv(uint64(len(s.Folded)))
+	for _, h := range s.Folded {
+		body.id(h.Device)
+		body.uv(h.Seq)
+		body.hash(h.Hash)
+	}
+	body.uv(uint64(t.count))
+	body.raw(t.first.b)
+	body.raw(t.rest.b)
+	if t.count > MaxOperations || len(s.Folded) > MaxHeads || len(body.b) > MaxSegment/2 {
+		return nil, fmt.Errorf("%s: %d operations, %d bytes: %w", name, t.count, len(body.b), ErrFull)
+	}
+	e := encoder{appendHead(nil, seal.KindSegment, epoch)}
+	e.id(s.Device)
+	e.u64(s.Seq)
+	e.id(s.Incarnation)
+	e.hash(s.Previous)
+	plain := v.codec.compress(nil, body.b, func(b []byte, n int) []byte {
+		return append(b, byte(n), byte(n>>8), byte(n>>16), byte(n>>24))
+	})
+	total := uint64(segmentPublicSize + seal.Overhead + len(plain) + signature)
+	plain = append(plain, make([]byte, padme(total)-total)...)
+	object := box.Seal(e.b, 0, e.b, plain)
+	object = append(object, seal.Sign(key, seal.KindSegment, v.ID, name, object)...)
+	s.Hash = seal.Sum(object)
+	return object, nil
+}
+
+// ParseSegment verifies and reads the object in a slot of a device's journal.
+// It does not know the chain: the caller compares Previous.
+func (v *Vault) ParseSegment(card *Card, seq uint64, b []byte) (*Segment, error) {
+	if len(b) > headSize && b[4] == byte(seal.KindFence) {
+		return v.parseFence(card, seq, b)
+	}
+	name := SegmentName(card.Device, seq)
+	if len(b) > MaxSegment || len(b) < segmentPublicSize+seal.Overhead+signature {
+		return nil, fmt.Errorf("%d bytes: %w", len(b), ErrMalformed)
+	}
+	before, sig := b[:len(b)-signature], b[len(b)-signature:]
+	if err := seal.CheckSignature(card.key(), seal.KindSegment, v.ID, name, before, sig); err != nil {
+		return nil, err
+	}
+	epoch, err := parseHead(before[:headSize], seal.KindSegment)
+	if err != nil {
+		return nil, err
+	}
+	d := decoder{b: before[headSize:segmentPublicSize]}
+	s := &Segment{Head: Head{Device: d.id(), Seq: d.u64(), Hash: seal.Sum(b)}, Incarnation: d.id(), Previous: d.hash()}
+	if s.Device != card.Device || s.Seq != seq {
+		return nil, fmt.Errorf("device or seq is another: %w", ErrMalformed)
+	}
+	box, err := v.Keys.Box(seal.KindSegment, epoch, v.ID, name)
+	if err != nil {
+		return nil, err
+	}
+	plain, err := box.Open(nil, 0, before[:segmentPublicSize], before[segmentPublicSize:])
+	if err != nil {
+		return nil, err
+	}
+	return s, v.parseBody(s, plain)
+}
+
+// parseBody reads the sealed part up to the operations.
+func (v *Vault) parseBody(s *Segment, plain []byte) error {
+	d := decoder{b: plain}
+	method := d.u8()
+	payload := d.raw(int(min(d.u32(), MaxSegment+1)))
+	if err := d.zeros(); err != nil {
+		return err
+	}
+	body, err := v.codec.inflate(nil, method, payload, MaxSegment, false)
+	if err != nil {
+		return err
+	}
+	d = decoder{b: body}
+	s.Committed = d.time()
+	n := d.count(MaxHeads, idSize+1+hashSize, "heads")
+	for range n {
+		h := Head{d.id(), d.upTo(maxSeq, "seq"), d.hash()}
+		if len(s.Folded) > 0 && !lessID(s.Folded[len(s.Folded)-1].Device, h.Device) {
+			d.fail("heads out of order")
+		}
+		s.Folded = append(s.Folded, h)
+	}
+	s.count = d.count(MaxOperations, 3, "operations")
+	s.body = d.b
+	return d.err
+}
+
+func lessID(a, b seal.ID) bool { return string(a[:]) < string(b[:]) }
+
+// Fence is how another device passes a slot; docs/vault-format.md, section 9.
+type Fence struct {
+	Head               // the slot that is passed
+	Previous seal.Hash // as a segment in that slot would name it
+	By       Head      // the device that passes, and its own head
+}
+
+// FormatFence gives the object of a fence, signed by the device that passes.
+func (v *Vault) FormatFence(f *Fence, key ed25519.PrivateKey) []byte {
+	e := encoder{appendHead(nil, seal.KindFence, 0)}
+	e.id(f.Device)
+	e.u64(f.Seq)
+	e.hash(f.Previous)
+	e.id(f.By.Device)
+	e.u64(f.By.Seq)
+	e.hash(f.By.Hash)
+	b := append(e.b, seal.Sign(key, seal.KindFence, v.ID, SegmentName(f.Device, f.Seq), e.b)...)
+	f.Hash = seal.Sum(b)
+	return b
+}
+
+// parseFence reads a fence. The signer is another device, whose card the
+// caller of this version has no way to give: the object is read from the
+// store by FenceSigner first.
+func (v *Vault) parseFence(card *Card, seq uint64, b []byte) (*Segment, error) {
+	if len(b) != fenceSize {
+		return nil, fmt.Errorf("fence of %d bytes: %w", len(b), ErrMalformed)
+	}
+	if _, err := parseHead(b[:headSize], seal.KindFence); err != nil {
+		return nil, err
+	}
+	d := decoder{b: b[headSize : len(b)-signature]}
+	s := &Segment{Head: Head{Device: d.id(), Seq: d.u64(), Hash: seal.Sum(b)}, Previous: d.hash(), Fence: true}
+	by := Head{Device: d.id(), Seq: d.u64(), Hash: d.hash()}
+	if s.Device != card.Device || s.Seq != seq || by.Device == s.Device {
+		return nil, fmt.Errorf("device or seq is another: %w", ErrMalformed)
+	}
+	s.Folded = []Head{by}
+	return s, d.end()
+}
+
+// ReadSegment reads a slot of a device's journal: storage.ErrNotFound if
+// nothing is there yet, ErrDamaged, naming the object, if it is not what the
+// device (or for a Fence, another device) wrote.
+func (v *Vault) ReadSegment(ctx context.Context, card *Card, seq uint64) (*Segment, error) {
+	name := SegmentName(card.Device, seq)
+	b, err := v.Store.Get(ctx, name, MaxSegment)
+	if errors.Is(err, storage.ErrNotFound) {
+		return nil, fmt.Errorf("reading %s: %w", name, err)
+	}
+	if err != nil {
+		return nil, objectError(name, err)
+	}
+	s, err := v.ParseSegment(card, seq, b)
+	if err == nil && s.Fence {
+		err = v.checkFence(ctx, s, b)
+	}
+	if err != nil {
+		return nil, damaged(name, err)
+	}
+	return s, nil
+}
+
+// checkFence verifies the signature of a fence with the card of its signer.
+func (v *Vault) checkFence(ctx context.Context, s *Segment, b []byte) error {
+	by, err := v.ReadCard(ctx, s.Folded[0].Device)
+	if err != nil {
+		return err
+	}
+	before, sig := b[:len(b)-signature], b[len(b)-signature:]
+	return seal.CheckSignature(by.key(), seal.KindFence, v.ID, SegmentName(s.Device, s.Seq), before, sig)
+}
