@@ -1,0 +1,44 @@
+#!/bin/sh
+# Installs what the tests use besides Go, git and make: the checkers of
+# packages and signatures, and debootstrap for the systems of the acceptance
+# tests. Installs only what is missing, as root or by sudo; without either, or
+# on a system without apt, it says what is left out, and fails if CI=true.
+set -eu
+
+packages='debootstrap debian-archive-keyring zstd util-linux tar ca-certificates rpm gnupg gpgv sq sqv lintian rpmlint'
+
+missing=''
+for package in $packages; do
+	status=$(dpkg-query -W -f='${db:Status-Status}' "$package" 2>/dev/null || true)
+	if [ "$status" != installed ]; then
+		missing="$missing $package"
+	fi
+done
+[ -n "$missing" ] || exit 0
+
+give_up() {
+	echo "left out, because $1:$missing" >&2
+	echo "the tests that need them are skipped by name" >&2
+	if [ "${CI:-}" = true ]; then
+		exit 1
+	fi
+	exit 0
+}
+
+command -v apt-get >/dev/null || give_up 'this system has no apt-get'
+if [ "$(id -u)" = 0 ]; then
+	as_root=''
+elif command -v sudo >/dev/null && sudo -n true 2>/dev/null; then
+	as_root='sudo -n'
+else
+	give_up 'neither root nor sudo is at hand'
+fi
+
+log=$(mktemp)
+trap 'rm -f "$log"' EXIT
+echo "installing$missing" >&2
+if ! { $as_root apt-get -qq update &&
+	$as_root env DEBIAN_FRONTEND=noninteractive apt-get -qq install -y --no-install-recommends $missing; } >"$log" 2>&1; then
+	cat "$log" >&2
+	give_up 'apt-get could not install them'
+fi
