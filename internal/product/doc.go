@@ -10,10 +10,12 @@
 // is changed for it.
 package product
 
+//go:generate go run holm.example/packaging/genproduct
+
 // A Key names one OpenPGP certificate that speaks for the product.
 type Key struct {
-	Role        string // "archive", "package" or "release"
-	Channel     string // channel that the key signs for, for example "stable"
-	Number      int    // position in the rotation of its role, from 1
-	Fingerprint string // full fingerprint: 40 upper case hexadecimal digits (v4)
+	Role        string `json:"role"`        // "archive", "package" or "release"
+	Channel     string `json:"channel"`     // channel that the key signs for, for example "stable"
+	Number      int    `json:"number"`      // position in the rotation of its role, from 1
+	Fingerprint string `json:"fingerprint"` // full fingerprint: 40 upper case hexadecimal digits (v4)
 }
