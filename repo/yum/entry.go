@@ -6,6 +6,7 @@ import (
 	"encoding/xml"
 	"fmt"
 	"path"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -33,7 +34,7 @@ func (e Entry) Same(f Entry) bool {
 // Serves reports whether the package belongs into the index of a directory
 // named for a $basearch.
 func (e Entry) Serves(basearch string) bool {
-	return e.Arch == "noarch" || BaseArch(e.Arch) == basearch
+	return slices.Contains(BaseArchs(e.Arch), basearch)
 }
 
 // compare orders versions as rpm does.

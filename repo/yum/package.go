@@ -195,19 +195,21 @@ func (p *Package) FileName() string {
 // SignedBytes is what LegacySignature covers, given the whole file.
 func (p *Package) SignedBytes(file []byte) []byte { return file[p.HeaderStart:] }
 
-// BaseArch is what dnf and zypper put in place of $basearch on a machine
-// that installs packages of the architecture; "noarch" stays, and "" is an
-// architecture for which there is no directory.
-func BaseArch(arch string) string {
+// BaseArchs returns what dnf and zypper put in place of $basearch on machines
+// that install packages of an architecture; none if there is no directory
+// for it. zypper calls armv6hl what dnf calls armhfp.
+func BaseArchs(arch string) []string {
 	switch arch {
-	case "x86_64", "aarch64", "noarch":
-		return arch
+	case "x86_64", "aarch64":
+		return []string{arch}
 	case "i386", "i486", "i586", "i686":
-		return "i386"
+		return []string{"i386"}
 	case "armv7hl":
-		return "armhfp"
+		return []string{"armhfp", "armv6hl"}
+	case "noarch":
+		return []string{"x86_64", "i386", "aarch64", "armhfp", "armv6hl"}
 	}
-	return ""
+	return nil
 }
 
 // A counter counts what is read through it.

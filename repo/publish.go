@@ -1,0 +1,289 @@
+package repo
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"path"
+	"strings"
+	"time"
+
+	"holm.example/keys"
+	"holm.example/repo/apt"
+	"holm.example/repo/yum"
+)
+
+// A Report says what a publish did.
+type Report struct {
+	Channel  string
+	Version  string
+	Written  []string  // names, in the order in which they were written; none: it was published already
+	Date     time.Time // of the Release that is served now
+	Revision int64     // greatest of yum that is served now
+	Packages int       // of this release
+}
+
+// A publish is one run of Publish: what it was asked for, what is there, what it is going to do.
+type publish struct {
+	ctx  context.Context
+	site Site
+	o    *Options
+	v    *Version
+	now  time.Time
+	head *head
+	date time.Time // of everything that is signed in this run
+	plan plan
+
+	debs []deb
+	rpms []rpm
+}
+
+// A deb and a rpm are an artifact and what it says about itself.
+type deb struct {
+	Artifact
+	pkg *apt.Package
+}
+
+type rpm struct {
+	Artifact
+	pkg   *yum.Package
+	entry yum.Entry
+}
+
+// Publish adds a release to a channel of a site and switches the channel to it. Earlier
+// versions stay installable. It plans everything before it writes anything;
+// docs/repo-layout.md has the order of the writes and what is refused.
+//
+// The errors are those of this package for publishing, those of the site,
+// and those of the signers.
+func Publish(ctx context.Context, s Site, o Options, v Version, now time.Time) (report *Report, err error) {
+	if err := o.check(&v); err != nil {
+		return nil, err
+	}
+	unlock, err := s.Lock(ctx)
+	if err != nil {
+		return nil, err
+	}
+	defer func() { err = errors.Join(err, unlock()) }()
+	p := &publish{ctx: ctx, site: s, o: &o, v: &v, now: now.UTC(), plan: plan{pointers: map[string][]byte{}}}
+	if p.head, err = readHead(ctx, s); err != nil {
+		return nil, err
+	}
+	if err := p.readArtifacts(); err != nil {
+		return nil, err
+	}
+	report = &Report{Channel: o.Channel, Version: v.Number, Packages: len(p.debs) + len(p.rpms)}
+	if err := p.prepare(report); err != nil {
+		return nil, err
+	}
+	report.Written, err = p.plan.run(ctx, s)
+	return report, err
+}
+
+// prepare plans every write.
+func (p *publish) prepare(report *Report) error {
+	published, err := p.readApt()
+	if err != nil {
+		return err
+	}
+	if p.date, err = nextDate(published.date(), p.now); err != nil {
+		return err
+	}
+	report.Date, err = p.planApt(published)
+	if err != nil {
+		return err
+	}
+	if report.Revision, err = p.planYum(); err != nil {
+		return err
+	}
+	if err := p.planKeys(); err != nil {
+		return err
+	}
+	newest, err := p.planDownloads()
+	if err != nil {
+		return err
+	}
+	return p.planHead(newest, report)
+}
+
+// nextDate is the Date of the next Release: later than the last, a minute
+// behind the clock if it can be, never ahead of it.
+func nextDate(last, now time.Time) (time.Time, error) {
+	date := now.Add(-time.Minute).Truncate(time.Second)
+	if next := last.Add(time.Second); date.Before(next) {
+		date = next
+	}
+	if date.After(now) {
+		return date, fmt.Errorf("%w: it is dated %s, the clock says %s", ErrClock, last.Format(time.RFC3339), now.Format(time.RFC3339))
+	}
+	return date, nil
+}
+
+// readArtifacts reads the packages of the release and checks them and all
+// other artifacts against what the release says.
+func (p *publish) readArtifacts() error {
+	seen := map[string]bool{}
+	for _, a := range p.v.Artifacts {
+		if seen[a.Name] {
+			return fmt.Errorf("%w: %s stands twice in the release", ErrArtifact, a.Name)
+		}
+		seen[a.Name] = true
+		if err := p.readArtifact(a); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (p *publish) readArtifact(a Artifact) error {
+	f, err := a.open()
+	if err != nil {
+		return err
+	}
+	defer f.Close()
+	switch path.Ext(a.Name) {
+	case ".deb":
+		pkg, err := apt.ReadPackage(f)
+		if err != nil {
+			return fmt.Errorf("reading package %s: %w", a.Name, err)
+		}
+		p.debs = append(p.debs, deb{a, pkg})
+	case ".rpm":
+		pkg, err := yum.ReadPackage(f)
+		if err != nil {
+			return fmt.Errorf("reading package %s: %w", a.Name, err)
+		}
+		if len(yum.BaseArchs(pkg.Arch)) == 0 {
+			return fmt.Errorf("%w: %s is of architecture %s, for which the site has no directory", ErrArtifact, a.Name, pkg.Arch)
+		}
+		entry, err := pkg.Entry(packagesHref)
+		if err != nil {
+			return fmt.Errorf("describing package %s: %w", a.Name, err)
+		}
+		p.rpms = append(p.rpms, rpm{a, pkg, entry})
+	}
+	// Whatever a parser left unread is still part of the artifact.
+	if _, err := io.Copy(io.Discard, f); err != nil {
+		return fmt.Errorf("reading artifact %s: %w", a.Name, err)
+	}
+	return nil
+}
+
+// checkSigned verifies the signatures of an RPM under the given keys.
+func (r rpm) checkSigned(ring keys.Keyring, now time.Time) error {
+	policy := keys.Policy{Signers: ring.Fingerprints(), Threshold: 1, Now: now}
+	if r.pkg.Signature == nil {
+		return fmt.Errorf("%w: %s has no signature of its header", ErrUnsigned, r.Name)
+	}
+	if _, err := keys.VerifyDetached(r.pkg.Header, r.pkg.Signature, ring, policy); err != nil {
+		return fmt.Errorf("%w: %s: %w", ErrUnsigned, r.Name, err)
+	}
+	if r.pkg.LegacySignature == nil {
+		return nil
+	}
+	f, err := r.open()
+	if err != nil {
+		return err
+	}
+	defer f.Close()
+	file, err := io.ReadAll(f)
+	if err != nil {
+		return fmt.Errorf("reading package %s: %w", r.Name, err)
+	}
+	if _, err := keys.VerifyDetached(r.pkg.SignedBytes(file), r.pkg.LegacySignature, ring, policy); err != nil {
+		return fmt.Errorf("%w: %s, header and payload: %w", ErrUnsigned, r.Name, err)
+	}
+	return nil
+}
+
+// planPackage plans the upload of a package unless it is there already, and
+// refuses to change it.
+func (p *publish) planPackage(name string, a Artifact) error {
+	sum, there, err := sumOf(p.ctx, p.site, name)
+	switch {
+	case err != nil:
+		return err
+	case there && sum == a.SHA256:
+		return nil
+	case there:
+		return fmt.Errorf("%w: %s", ErrConflict, name)
+	}
+	p.plan.upload(name, a.open)
+	return nil
+}
+
+// planKeys plans what stands in keys/. A file there that differs is
+// replaced: clients read keys from their packages, people from here.
+func (p *publish) planKeys() error {
+	files := p.o.KeyFiles
+	for _, c := range p.o.Certificates {
+		files = append(files[:len(files):len(files)], KeyFile{certificateName(p.o.Channel, c.Role, c.Number), c.Certificate.Armor()})
+	}
+	for _, f := range files {
+		name := "keys/" + f.Name
+		same, err := holds(p.ctx, p.site, name, f.Data)
+		if err != nil {
+			return err
+		}
+		if !same {
+			p.plan.put(stageFiles, name, f.Data)
+		}
+	}
+	return nil
+}
+
+func certificateName(channel string, role Role, number int) string {
+	return fmt.Sprintf("%s-%s-%d.asc", channel, role, number)
+}
+
+// planHead plans publish/head, the record of what the last stage makes
+// visible, if there is anything to write or if the record is of a publish
+// that will never be finished.
+func (p *publish) planHead(newest string, report *Report) error {
+	old := p.head.Channels[p.o.Channel]
+	unfinished, err := p.head.unfinished(p.ctx, p.site, p.o.Channel)
+	if err != nil {
+		return err
+	}
+	if p.plan.empty() && !unfinished {
+		return nil
+	}
+	pointers := map[string][]byte{}
+	for name := range old.Pointers {
+		data, err := readFile(p.ctx, p.site, name, maxSmall)
+		if errors.Is(err, fs.ErrNotExist) {
+			continue
+		}
+		if err != nil {
+			return err
+		}
+		pointers[name] = data
+	}
+	for name, data := range p.plan.pointers {
+		pointers[name] = data
+	}
+	next := headChannel{Version: newest, Commit: old.Commit, Date: report.Date, Revision: report.Revision}
+	if newest == p.v.Number {
+		next.Commit = p.v.Commit
+	}
+	data, err := p.head.next(p.o, next, pointers)
+	if err != nil {
+		return err
+	}
+	p.plan.add(stageIndexes, headName, func(ctx context.Context, s Site) error {
+		return s.Put(ctx, headName, bytes.NewReader(data))
+	})
+	return nil
+}
+
+// newer reports whether the release is at least as new as the newest one
+// that was published.
+func (p *publish) newer() bool {
+	return compareVersions(p.v.Number, p.head.Channels[p.o.Channel].Version) >= 0
+}
+
+// join puts the parts of a name together.
+func join(parts ...string) string { return strings.Join(parts, "/") }
