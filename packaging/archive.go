@@ -9,8 +9,6 @@ import (
 	"path"
 	"path/filepath"
 	"time"
-
-	"github.com/klauspost/compress/gzip"
 )
 
 // An archiveFile is one file of an archive.
@@ -32,7 +30,7 @@ func archiveName(product, version string, t Target) string {
 // writeTarGz writes the files, in their order, below the folder top. Nothing
 // but names, modes and contents enters: owners are root, times are epoch.
 func writeTarGz(w io.Writer, top string, files []archiveFile, epoch time.Time) error {
-	zw, err := gzip.NewWriterLevel(w, gzip.BestCompression)
+	zw, err := newGzip(w)
 	if err != nil {
 		return err
 	}

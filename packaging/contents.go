@@ -3,12 +3,14 @@ package packaging
 import (
 	"bytes"
 	"fmt"
+	"io"
 	"io/fs"
 	"os"
 	"path"
 	"path/filepath"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/goreleaser/nfpm/v2/files"
 	"github.com/klauspost/compress/gzip"
@@ -43,7 +45,7 @@ func (s *stage) addFile(destination, kind, source string, mode fs.FileMode) {
 // addGzip stages data compressed, without name and time in the gzip header.
 func (s *stage) addGzip(destination, kind string, data []byte) error {
 	var out bytes.Buffer
-	zw, err := gzip.NewWriterLevel(&out, gzip.BestCompression)
+	zw, err := newGzip(&out)
 	if err == nil {
 		_, err = zw.Write(data)
 	}
@@ -54,6 +56,17 @@ func (s *stage) addGzip(destination, kind string, data []byte) error {
 		return fmt.Errorf("compressing %s: %w", destination, err)
 	}
 	return s.add(destination, kind, out.Bytes())
+}
+
+// newGzip returns a writer whose header holds no name and no time. The library
+// writes the zero time as one in 2042.
+func newGzip(w io.Writer) (*gzip.Writer, error) {
+	zw, err := gzip.NewWriterLevel(w, gzip.BestCompression)
+	if err != nil {
+		return nil, err
+	}
+	zw.ModTime = time.Unix(0, 0)
+	return zw, nil
 }
 
 // addSource stages a file of the source, such as the licence.
@@ -86,8 +99,8 @@ func (s *stage) ownFolders() {
 func trimDocument(name string) string { return strings.TrimPrefix(name, documentFolder+"/") }
 
 // program stages what DEB and RPM of the program have in common: binaries,
-// man pages and completions.
-func (s *stage) program(t Target, zshFolder string) error {
+// man pages, marked as kind says, and completions.
+func (s *stage) program(t Target, kind, zshFolder string) error {
 	for _, program := range s.p.Config.Programs {
 		name := t.binary(program.Name)
 		s.addFile("/usr/bin/"+name, files.TypeFile, s.p.programPath(t, name), 0o755)
@@ -101,7 +114,7 @@ func (s *stage) program(t Target, zshFolder string) error {
 		switch path.Dir(trimDocument(d.Name)) {
 		case "man":
 			section := strings.TrimPrefix(path.Ext(base), ".")
-			err = s.addGzip(path.Join("/usr/share/man/man"+section, base+".gz"), files.TypeRPMDoc, data)
+			err = s.addGzip(path.Join("/usr/share/man/man"+section, base+".gz"), kind, data)
 		case "completions/bash":
 			err = s.add(path.Join("/usr/share/bash-completion/completions", strings.TrimSuffix(base, ".bash")), files.TypeFile, data)
 		case "completions/zsh":
@@ -118,8 +131,9 @@ func (s *stage) program(t Target, zshFolder string) error {
 	return nil
 }
 
-// debDocuments stages what Debian Policy asks of every package.
-func (s *stage) debDocuments(name string) error {
+// debDocuments stages what Debian Policy asks of every package, and why
+// lintian should overlook what it says about this one.
+func (s *stage) debDocuments(name, overrides string) error {
 	folder := path.Join("/usr/share/doc", name)
 	copyright, err := s.p.copyright()
 	if err != nil {
@@ -128,7 +142,14 @@ func (s *stage) debDocuments(name string) error {
 	if err := s.add(path.Join(folder, "copyright"), files.TypeFile, copyright); err != nil {
 		return err
 	}
-	return s.addGzip(path.Join(folder, "changelog.gz"), files.TypeFile, []byte(s.p.changelog(name).debian()))
+	if err := s.addGzip(path.Join(folder, "changelog.gz"), files.TypeFile, []byte(s.p.changelog(name).debian())); err != nil {
+		return err
+	}
+	reasons, err := s.p.Config.asset(overrides)
+	if err != nil {
+		return err
+	}
+	return s.add(path.Join("/usr/share/lintian/overrides", name), files.TypeFile, reasons)
 }
 
 // rpmDocuments stages the licence where rpm looks for it.

@@ -6,6 +6,7 @@ import (
 	"os"
 	"path"
 	"path/filepath"
+	"strings"
 
 	"github.com/goreleaser/nfpm/v2"
 	"github.com/goreleaser/nfpm/v2/files"
@@ -14,7 +15,7 @@ import (
 
 const (
 	rpmRelease     = "1"
-	rpmCompression = "zstd"
+	rpmCompression = "zstd:best"
 	rpmBuildHost   = "localhost" // the same on every machine
 	rpmGroup       = "Applications/Archiving"
 )
@@ -34,7 +35,7 @@ func rpmFeatures() []string {
 func (p *packager) programRPM(t Target, arch string) (File, error) {
 	return p.staged(func(s *stage) (File, error) {
 		name := p.Config.Package.Name
-		if err := s.program(t, "/usr/share/zsh/site-functions"); err != nil {
+		if err := s.program(t, files.TypeRPMDoc, "/usr/share/zsh/site-functions"); err != nil {
 			return File{}, err
 		}
 		if err := s.rpmDocuments(name); err != nil {
@@ -90,6 +91,7 @@ func (p *packager) writeRPM(info *nfpm.Info, s *stage) (File, error) {
 		return File{}, fmt.Errorf("staging the changelog: %w", err)
 	}
 	info.Release = rpmRelease
+	info.RPM.Summary = strings.ToUpper(info.RPM.Summary[:1]) + info.RPM.Summary[1:] // as rpm's packages begin theirs
 	info.Depends = rpmFeatures()
 	info.RPM.Arch, info.RPM.Compression, info.RPM.BuildHost, info.RPM.Group = info.Arch, rpmCompression, rpmBuildHost, rpmGroup
 	signed := 0
