@@ -1,0 +1,276 @@
+package storagetest
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"iter"
+	"slices"
+	"strings"
+	"sync"
+	"syscall"
+
+	"holm.example/engine/storage"
+)
+
+// Verb is one of the five things one can ask of a store.
+type Verb string
+
+// The verbs.
+const (
+	Put      Verb = "put"
+	Get      Verb = "get"
+	GetRange Verb = "range"
+	List     Verb = "list"
+	Delete   Verb = "delete"
+)
+
+// Writes reports whether the verb changes the store.
+func (v Verb) Writes() bool { return v == Put || v == Delete }
+
+// Operation is one call of a store.
+type Operation struct {
+	Number int // of all calls, from 1
+	Write  int // of the calls that change the store, from 1; 0 for the others
+	Verb   Verb
+	Name   string // of the object; of a List the prefix
+}
+
+// Fault is what becomes of an operation.
+type Fault int
+
+const (
+	// None lets the operation happen.
+	None Fault = iota
+	// Before fails the operation; nothing has happened.
+	Before
+	// After lets the operation happen and reports it as failed: of a Put the
+	// object is there, of a read the answer is lost.
+	After
+	// NoSpace fails a write as a full disk does, with syscall.ENOSPC; nothing
+	// has happened. Reads are unharmed.
+	NoSpace
+	// Short cuts the answer of a read to half, without an error; a List ends
+	// half way with an error, as List may. Writes fail as Before.
+	Short
+	// Flip changes one bit of the answer of a Get or GetRange: Faulty.Bit
+	// says which. Other operations are unharmed.
+	Flip
+	// Gone takes the store away before the operation: this one and all later
+	// ones fail with ErrGone and do nothing.
+	Gone
+	// GoneAfter lets the operation happen, reports it as failed, and takes
+	// the store away: the machine stops before it hears of its success.
+	GoneAfter
+)
+
+// A Plan says what becomes of each operation.
+type Plan func(Operation) Fault
+
+var (
+	// ErrFault is the error of Before, After and of a short List.
+	ErrFault = errors.New("fault of the test")
+	// ErrGone is the error of a store that is gone. It is a
+	// storage.ErrUnreachable.
+	ErrGone = fmt.Errorf("store of the test is gone: %w", storage.ErrUnreachable)
+)
+
+// At lets the operation with that number suffer the fault.
+func At(number int, f Fault) Plan {
+	return func(op Operation) Fault { return when(op.Number == number, f) }
+}
+
+// From lets every operation from that number on suffer the fault.
+func From(number int, f Fault) Plan {
+	return func(op Operation) Fault { return when(op.Number >= number, f) }
+}
+
+// AtWrite lets the write with that number suffer the fault.
+func AtWrite(number int, f Fault) Plan {
+	return func(op Operation) Fault { return when(op.Write == number, f) }
+}
+
+// On lets every operation of that verb suffer the fault whose name contains
+// part; an empty verb stands for all.
+func On(v Verb, part string, f Fault) Plan {
+	return func(op Operation) Fault {
+		return when((v == "" || op.Verb == v) && strings.Contains(op.Name, part), f)
+	}
+}
+
+// StopAfter stops the machine after that many operations.
+func StopAfter(operations int) Plan { return From(operations+1, Gone) }
+
+func when(hit bool, f Fault) Fault {
+	if hit {
+		return f
+	}
+	return None
+}
+
+// Faulty is a store that breaks as planned, and writes down what it was asked.
+type Faulty struct {
+	// Bit is the bit that Flip changes, counted from the start of the answer
+	// and taken modulo its length in bits.
+	Bit int64
+
+	inner storage.Store
+	plan  Plan
+
+	mu      sync.Mutex
+	gone    bool
+	journal []Operation
+	writes  int
+}
+
+// NewFaulty wraps a store; a nil plan breaks nothing.
+func NewFaulty(inner storage.Store, plan Plan) *Faulty {
+	if plan == nil {
+		plan = func(Operation) Fault { return None }
+	}
+	return &Faulty{inner: inner, plan: plan}
+}
+
+// Journal lists every operation so far, also those that failed.
+func (f *Faulty) Journal() []Operation {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return slices.Clone(f.journal)
+}
+
+// Count is how many operations of that verb were asked for; an empty verb
+// stands for all.
+func (f *Faulty) Count(v Verb) int {
+	n := 0
+	for _, op := range f.Journal() {
+		if v == "" || op.Verb == v {
+			n++
+		}
+	}
+	return n
+}
+
+// next writes an operation down and asks the plan.
+func (f *Faulty) next(v Verb, name string) Fault {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	op := Operation{Number: len(f.journal) + 1, Verb: v, Name: name}
+	if v.Writes() {
+		f.writes++
+		op.Write = f.writes
+	}
+	f.journal = append(f.journal, op)
+	if f.gone {
+		return Gone
+	}
+	fault := f.plan(op)
+	f.gone = fault == Gone || fault == GoneAfter
+	return fault
+}
+
+// failed is the error of a fault at an operation on that name.
+func failed(v Verb, name string, err error) error { return fmt.Errorf("%s %s: %w", v, name, err) }
+
+// write runs a writing operation with its fault.
+func (f *Faulty) write(v Verb, name string, do func() error) error {
+	switch f.next(v, name) {
+	case Before, Short:
+		return failed(v, name, ErrFault)
+	case NoSpace:
+		return failed(v, name, syscall.ENOSPC)
+	case Gone:
+		return failed(v, name, ErrGone)
+	case After:
+		_ = do() // whatever it says is lost on the way
+		return failed(v, name, ErrFault)
+	case GoneAfter:
+		_ = do() // as above
+		return failed(v, name, ErrGone)
+	}
+	return do()
+}
+
+// read runs a reading operation with its fault.
+func (f *Faulty) read(v Verb, name string, do func() ([]byte, error)) ([]byte, error) {
+	fault := f.next(v, name)
+	switch fault {
+	case Before, After:
+		return nil, failed(v, name, ErrFault)
+	case Gone, GoneAfter:
+		return nil, failed(v, name, ErrGone)
+	}
+	b, err := do()
+	if err != nil {
+		return nil, err
+	}
+	if fault == Short {
+		b = b[:len(b)/2]
+	}
+	if fault == Flip && len(b) > 0 {
+		bit := f.Bit % (8 * int64(len(b)))
+		b[bit/8] ^= 1 << (bit % 8)
+	}
+	return b, nil
+}
+
+// Put implements storage.Store.
+func (f *Faulty) Put(ctx context.Context, name string, body *io.SectionReader) error {
+	return f.write(Put, name, func() error { return f.inner.Put(ctx, name, body) })
+}
+
+// Delete implements storage.Store.
+func (f *Faulty) Delete(ctx context.Context, name string) error {
+	return f.write(Delete, name, func() error { return f.inner.Delete(ctx, name) })
+}
+
+// Get implements storage.Store.
+func (f *Faulty) Get(ctx context.Context, name string, limit int64) ([]byte, error) {
+	return f.read(Get, name, func() ([]byte, error) { return f.inner.Get(ctx, name, limit) })
+}
+
+// GetRange implements storage.Store.
+func (f *Faulty) GetRange(ctx context.Context, name string, offset, length int64) ([]byte, error) {
+	return f.read(GetRange, name, func() ([]byte, error) { return f.inner.GetRange(ctx, name, offset, length) })
+}
+
+// List implements storage.Store. It counts as one operation each time it is
+// ranged over.
+func (f *Faulty) List(ctx context.Context, prefix string) iter.Seq2[storage.Object, error] {
+	return func(yield func(storage.Object, error) bool) {
+		fault := f.next(List, prefix)
+		switch fault {
+		case Before:
+			yield(storage.Object{}, failed(List, prefix, ErrFault))
+			return
+		case Gone:
+			yield(storage.Object{}, failed(List, prefix, ErrGone))
+			return
+		}
+		var list []storage.Object
+		for o, err := range f.inner.List(ctx, prefix) {
+			if err != nil {
+				yield(storage.Object{}, err)
+				return
+			}
+			list = append(list, o)
+		}
+		var end error
+		switch fault {
+		case Short:
+			list, end = list[:len(list)/2], failed(List, prefix, ErrFault)
+		case After:
+			end = failed(List, prefix, ErrFault)
+		case GoneAfter:
+			end = failed(List, prefix, ErrGone)
+		}
+		for _, o := range list {
+			if !yield(o, nil) {
+				return
+			}
+		}
+		if end != nil {
+			yield(storage.Object{}, end)
+		}
+	}
+}
