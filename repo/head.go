@@ -99,8 +99,8 @@ func (h *head) unfinished(ctx context.Context, r Reader, channel string) (bool, 
 	return false, nil
 }
 
-// compareVersions orders MAJOR.MINOR.BUILD as three numbers; "" is the least.
-func compareVersions(a, b string) int {
+// CompareVersions orders versions, MAJOR.MINOR.BUILD as three numbers; "" is the least.
+func CompareVersions(a, b string) int {
 	na, nb := versionNumbers(a), versionNumbers(b)
 	for i := range na {
 		if na[i] != nb[i] {

@@ -218,11 +218,7 @@ func (p *publish) planPackage(name string, a Artifact) error {
 // planKeys plans what stands in keys/. A file there that differs is
 // replaced: clients read keys from their packages, people from here.
 func (p *publish) planKeys() error {
-	files := p.o.KeyFiles
-	for _, c := range p.o.Certificates {
-		files = append(files[:len(files):len(files)], KeyFile{certificateName(p.o.Channel, c.Role, c.Number), c.Certificate.Armor()})
-	}
-	for _, f := range files {
+	for _, f := range p.o.keyFiles() {
 		name := "keys/" + f.Name
 		same, err := holds(p.ctx, p.site, name, f.Data)
 		if err != nil {
@@ -282,7 +278,7 @@ func (p *publish) planHead(newest string, report *Report) error {
 // newer reports whether the release is at least as new as the newest one
 // that was published.
 func (p *publish) newer() bool {
-	return compareVersions(p.v.Number, p.head.Channels[p.o.Channel].Version) >= 0
+	return CompareVersions(p.v.Number, p.head.Channels[p.o.Channel].Version) >= 0
 }
 
 // join puts the parts of a name together.

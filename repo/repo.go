@@ -21,6 +21,7 @@ import (
 	"fmt"
 	"io"
 	"regexp"
+	"slices"
 	"strings"
 	"time"
 
@@ -71,8 +72,10 @@ type Options struct {
 	Archive Signer // one key: InRelease, Release.gpg, repomd.xml.asc
 	Release Signer // all active release keys: SHA256SUMS
 
-	Certificates []Certificate // every key of the channel
-	KeyFiles     []KeyFile     // what stands in keys/, besides the single certificates
+	Certificates []Certificate // every key of the channel, in the order of the keyrings
+	// Shipped are the keyrings inside the packages of the release: whoever
+	// installs them must know the key that signs the repositories.
+	Shipped []KeyFile
 }
 
 // A Role says what a certificate signs.
@@ -95,7 +98,7 @@ type Certificate struct {
 	Certificate     *keys.Certificate
 }
 
-// A KeyFile is a keyring as one kind of client wants it, named within keys/.
+// A KeyFile is a keyring as one kind of client wants it.
 type KeyFile struct {
 	Name string
 	Data []byte
@@ -151,6 +154,20 @@ var (
 	fileForm    = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9+._~^-]{0,199}$`)
 )
 
+// keyFiles are the files in keys/, as each client wants them.
+func (o *Options) keyFiles() []KeyFile {
+	every := func(Certificate) bool { return true }
+	archive, packages := o.ring(Archive, every), o.ring(Package, every)
+	files := []KeyFile{
+		{KeyringName(o.Product), archive.Binary()},
+		{RPMKeyName(o.Product), slices.Concat(archive, packages).Armor()},
+	}
+	for _, c := range o.Certificates {
+		files = append(files, KeyFile{certificateName(o.Channel, c.Role, c.Number), c.Certificate.Armor()})
+	}
+	return files
+}
+
 // check refuses options and releases whose names could not stand in a path.
 func (o *Options) check(v *Version) error {
 	switch {
@@ -169,9 +186,13 @@ func (o *Options) check(v *Version) error {
 	case len(v.Artifacts) == 0:
 		return fmt.Errorf("%w: release %s without artifacts", ErrConfig, v.Number)
 	}
-	for _, f := range o.KeyFiles {
-		if !fileForm.MatchString(f.Name) {
-			return fmt.Errorf("%w: key file %q", ErrConfig, f.Name)
+	for _, f := range o.Shipped {
+		ring, err := keys.ParseKeyring(f.Data)
+		if err != nil {
+			return fmt.Errorf("%w: %s: %w", ErrArtifact, f.Name, err)
+		}
+		if signer := o.ring(Archive, signing)[0].Fingerprint(); ring.Find(signer) == nil {
+			return fmt.Errorf("%w: %s lacks %s, which signs the repositories", ErrArtifact, f.Name, signer)
 		}
 	}
 	for _, a := range v.Artifacts {

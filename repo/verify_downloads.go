@@ -9,8 +9,14 @@ import (
 	"holm.example/keys"
 )
 
-// releaseThreshold is how many release keys have signed a stable release.
-const releaseThreshold = 2
+// releaseThreshold is how many release keys have signed a release of a
+// channel.
+func releaseThreshold(channel string) int {
+	if channel == "beta" {
+		return 1
+	}
+	return 2
+}
 
 // verifyDownloads reads the downloads as a careful person does: the list,
 // its signatures, every file in it.
@@ -29,7 +35,7 @@ func (v *verifier) verifySums(dir string) {
 	signature, err := v.file(join(dir, sumsSigName), keys.MaxSignatureSize)
 	if err == nil {
 		policy := v.policy(v.release)
-		policy.Threshold = releaseThreshold
+		policy.Threshold = releaseThreshold(v.channel)
 		var verified *keys.Verified
 		if verified, err = keys.VerifyDetached(data, signature, v.release, policy); err == nil {
 			v.signedBy(verified)

@@ -67,7 +67,8 @@ What is released stands in packaging/release.yaml.`,
 	flags.StringVar(&a.passkey, "passphrase-file", "", "file with the passphrase of the secret keys")
 	flags.BoolVar(&a.asJSON, "json", false, "print answers as JSON, one object a line")
 	flags.BoolVarP(&a.quiet, "quiet", "q", false, "print no progress")
-	root.AddCommand(newKeyCommand(a), newBuildCommand(a), newPackageCommand(a))
+	root.AddCommand(newKeyCommand(a), newBuildCommand(a), newPackageCommand(a),
+		newPublishCommand(a), newReleaseCommand(a), newServeCommand(a), newSiteCommand(a))
 	root.CompletionOptions.HiddenDefaultCmd = true
 	return root
 }

@@ -11,6 +11,8 @@ import (
 	"holm.example/keys"
 	"holm.example/keys/signing"
 	"holm.example/packaging"
+	"holm.example/repo"
+	"holm.example/repo/site"
 )
 
 // Exit codes, the same in all programs of the product.
@@ -128,6 +130,16 @@ func occasions() []occasion {
 		{packaging.ErrChanged, exitVerify, "holm-publish build and package make the files again"},
 		{keys.ErrBadSignature, exitVerify, "the file is damaged or forged: do not use it"},
 		{keys.ErrNotSigned, exitVerify, "holm-publish key list shows whose signatures are expected"},
+		{site.ErrLocked, exitRunning, "wait for it; the lock ends with its process"},
+		{site.ErrUnreachable, exitNoStore, "check the address, and that the site is served: holm-publish serve"},
+		{repo.ErrForeign, exitVerify, "somebody else wrote there, or a file was lost: holm-publish site verify says what is wrong"},
+		{repo.ErrUnsigned, exitVerify, "holm-publish package makes and signs the packages"},
+		{repo.ErrArtifact, exitVerify, "holm-publish build and package make the files again"},
+		{repo.ErrRefused, exitVerify, "the lines above say which client refuses what"},
+		{repo.ErrConflict, exitFailed, "a published version never changes: release under a higher one, --version says which"},
+		{repo.ErrWriteOnce, exitFailed, "restore the value in release.yaml, or publish to a new site"},
+		{repo.ErrClock, exitFailed, "set the clock; if it is right, wait until it has passed that time"},
+		{repo.ErrNotPublished, exitFailed, "holm-publish publish puts a release there"},
 		{os.ErrPermission, exitFailed, "check the owner and the permissions of that path"},
 	}
 }
