@@ -1,6 +1,7 @@
 package packaging
 
 import (
+	"bytes"
 	"fmt"
 	"io"
 	"os"
@@ -15,18 +16,18 @@ import (
 
 const (
 	rpmRelease     = "1"
-	rpmCompression = "zstd:best"
-	rpmBuildHost   = "localhost" // the same on every machine
+	rpmCompression = "zstd:fastest" // finishRPM compresses again
+	rpmBuildHost   = "localhost"    // the same on every machine
 	rpmGroup       = "Applications/Archiving"
 )
 
 // rpmFeatures are the requirements on rpm itself that rpmbuild would declare
-// for such a package and the library does not. The payload has no "./" before
-// its names, so PayloadFilesHavePrefix is not one of them.
+// for such a package and the library does not.
 func rpmFeatures() []string {
 	return []string{
 		"rpmlib(CompressedFileNames) <= 3.0.4-1",
 		"rpmlib(FileDigests) <= 4.6.0-1",
+		"rpmlib(PayloadFilesHavePrefix) <= 4.0-1",
 		"rpmlib(PayloadIsZstd) <= 5.4.18-1",
 	}
 }
@@ -94,29 +95,11 @@ func (p *packager) writeRPM(info *nfpm.Info, s *stage) (File, error) {
 	info.RPM.Summary = strings.ToUpper(info.RPM.Summary[:1]) + info.RPM.Summary[1:] // as rpm's packages begin theirs
 	info.Depends = rpmFeatures()
 	info.RPM.Arch, info.RPM.Compression, info.RPM.BuildHost, info.RPM.Group = info.Arch, rpmCompression, rpmBuildHost, rpmGroup
-	signed := 0
-	info.RPM.Signature.SignFn = func(r io.Reader) ([]byte, error) {
-		data, err := io.ReadAll(r)
-		if err != nil {
-			return nil, err
-		}
-		signature, err := p.Sign(data)
-		if err == nil && len(signature) == 0 {
-			err = ErrUnsigned
-		}
-		signed++
-		return signature, err
-	}
 	name := fmt.Sprintf("%s-%s-%s.%s.rpm", info.Name, info.Version, rpmRelease, info.Arch)
 	f := File{Name: name, Kind: KindRPM, OS: "linux", Arch: info.Arch, Package: info.Name}
-	err = p.writeFile(name, func(w io.Writer) error {
-		if err := rpm.DefaultRPM.Package(info, w); err != nil {
-			return err
-		}
-		if signed == 0 {
-			return ErrUnsigned
-		}
-		return nil
-	})
-	return f, err
+	var built bytes.Buffer
+	if err := rpm.DefaultRPM.Package(info, &built); err != nil {
+		return File{}, err
+	}
+	return f, p.writeFile(name, func(w io.Writer) error { return finishRPM(w, built.Bytes(), p.Sign) })
 }
