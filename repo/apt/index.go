@@ -12,6 +12,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"time"
 
 	kgzip "github.com/klauspost/compress/gzip"
 )
@@ -144,6 +145,7 @@ func Compress(data []byte) []byte {
 	if err != nil {
 		panic(err) // the level is a constant
 	}
+	w.ModTime = time.Unix(0, 0) // "no time" in the format (RFC 1952); the zero Time is not
 	w.Write(data) // a bytes.Buffer takes everything
 	w.Close()
 	return b.Bytes()
