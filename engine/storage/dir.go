@@ -13,6 +13,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"syscall"
 
 	"holm.example/internal/durable"
 )
@@ -190,8 +191,8 @@ func (d *Dir) List(ctx context.Context, prefix string) iter.Seq2[Object, error] 
 // list walks the objects below dir; it reports whether to go on.
 func (d *Dir) list(ctx context.Context, dir, prefix string, yield func(Object, error) bool) bool {
 	entries, err := os.ReadDir(d.path(dir))
-	if errors.Is(err, fs.ErrNotExist) {
-		return true
+	if errors.Is(err, fs.ErrNotExist) || errors.Is(err, syscall.ENOTDIR) {
+		return true // the prefix goes through what is not there, or is an object
 	}
 	if err == nil {
 		err = ctx.Err()
@@ -209,6 +210,11 @@ func (d *Dir) list(ctx context.Context, dir, prefix string, yield func(Object, e
 	}
 	slices.SortFunc(entries, func(a, b fs.DirEntry) int { return cmp.Compare(key(a), key(b)) })
 	for _, e := range entries {
+		// Temporary files of ours, and what file managers, NAS boxes and file
+		// systems leave behind (.DS_Store, lost+found), are not objects.
+		if CheckName(e.Name()) != nil {
+			continue
+		}
 		name := path.Join(dir, e.Name())
 		if e.IsDir() {
 			full := name + "/"
@@ -219,7 +225,7 @@ func (d *Dir) list(ctx context.Context, dir, prefix string, yield func(Object, e
 			}
 			continue
 		}
-		if !strings.HasPrefix(name, prefix) || durable.IsTemporary(e.Name()) {
+		if !strings.HasPrefix(name, prefix) {
 			continue
 		}
 		info, err := e.Info()
