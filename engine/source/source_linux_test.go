@@ -52,11 +52,10 @@ func TestEveryKindAndModeComesBack(t *testing.T) {
 		must(t, os.Mkdir(filepath.Join(from, "d"+name), 0o700))
 		must(t, unix.Chmod(filepath.Join(from, "d"+name), mode))
 	}
-	when := unix.Timespec{Sec: 1_000_000_000, Nsec: 123_456_789}
 	names, err := openDir(t, from).Names()
 	must(t, err)
 	for i, name := range names {
-		when.Nsec = int64(i)
+		when := unix.NsecToTimespec(1_000_000_000_000_000_001 + int64(i))
 		must(t, unix.UtimesNanoAt(unix.AT_FDCWD, filepath.Join(from, name), []unix.Timespec{when, when}, unix.AT_SYMLINK_NOFOLLOW))
 	}
 	copyFlat(t, from, to)
