@@ -146,7 +146,7 @@ func Compress(data []byte) []byte {
 		panic(err) // the level is a constant
 	}
 	w.ModTime = time.Unix(0, 0) // "no time" in the format (RFC 1952); the zero Time is not
-	w.Write(data) // a bytes.Buffer takes everything
+	w.Write(data)               // a bytes.Buffer takes everything
 	w.Close()
 	return b.Bytes()
 }

@@ -231,9 +231,16 @@ func (h *header) changes() ([]change, error) {
 	if len(authors) != len(when) || len(texts) != len(when) {
 		return nil, fmt.Errorf("%w: change log of %d times, %d names and %d texts", ErrFormat, len(when), len(authors), len(texts))
 	}
-	var all []change
-	for i := min(len(when), maxChanges) - 1; i >= 0; i-- {
-		all = append(all, change{authors[i], texts[i], when[i]})
+	n := min(len(when), maxChanges)
+	all := make([]change, n)
+	for i := range n {
+		at := n - 1 - i
+		all[at] = change{authors[i], texts[i], when[i]}
+		// Of entries of one second the newer ones move on by a second each,
+		// so that their order survives sorting by time, as createrepo_c has it.
+		for j := at + 1; j < n && all[j].when == all[j-1].when; j++ {
+			all[j].when++
+		}
 	}
 	return all, nil
 }
