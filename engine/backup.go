@@ -1,0 +1,207 @@
+package engine
+
+import (
+	"context"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"path/filepath"
+	"slices"
+
+	"holm.example/engine/backup"
+	"holm.example/engine/seal"
+	"holm.example/engine/storage"
+	"holm.example/engine/vault"
+)
+
+// maxConflicts is how often a backup starts again because another segment
+// stood in its way.
+const maxConflicts = 5
+
+// Backup backs up the sources and commits a snapshot of them. With problems
+// in the report, everything else is safe; if a source is not there at all the
+// snapshot is one of the others. The error is one that ended the run: what
+// was committed until then is kept. ErrNothing means that no source is there.
+func (e *Engine) Backup(ctx context.Context, o BackupOptions) (BackupReport, error) {
+	report := BackupReport{Started: e.now()}
+	var paths []string
+	for _, p := range o.Paths {
+		abs, err := filepath.Abs(p)
+		if err != nil {
+			return report, fmt.Errorf("finding %s: %w", p, err)
+		}
+		if !slices.Contains(paths, abs) {
+			paths = append(paths, abs)
+		}
+	}
+	if err := e.vault.Config.CheckWrite(); err != nil {
+		return report, err
+	}
+	if err := storage.Probe(ctx, e.vault.Store); err != nil {
+		return report, err
+	}
+	if err := e.vault.RestoreConfigCopy(ctx); err != nil {
+		return report, err
+	}
+	for n := 1; ; n++ {
+		err := e.withCatalog(ctx, func() error {
+			if err := e.settle(ctx); err != nil {
+				return err
+			}
+			return e.run(ctx, paths, o, &report)
+		})
+		if !errors.Is(err, backup.ErrConflict) || n == maxConflicts {
+			report.Finished = e.now()
+			return report, err
+		}
+	}
+}
+
+// run is one attempt at a backup.
+func (e *Engine) run(ctx context.Context, paths []string, o BackupOptions, report *BackupReport) (err error) {
+	w := &backup.Writer{Vault: e.vault, Catalog: e.catalog, Journal: e.state, Device: e.device, Random: e.random,
+		Spool: filepath.Join(e.dataDir, "spool"), Now: e.now}
+	defer func() { err = errors.Join(err, w.Close()) }()
+	if err := w.Begin(ctx); err != nil {
+		return err
+	}
+	if err := e.adopt(ctx, w); err != nil {
+		return err
+	}
+	q := backup.Request{Paths: paths, Label: o.Label, Own: []string{e.dataDir, e.state.state.Vault}}
+	if abs, err := filepath.Abs(e.dataDir); err == nil {
+		q.Own = append(q.Own, abs)
+	}
+	if o.Progress != nil {
+		q.Progress = func(path string, r *backup.Report) {
+			o.Progress(Progress{Path: path, Files: r.Files, Bytes: r.ReadBytes, Problems: int64(len(r.Problems))})
+		}
+	}
+	r, err := backup.Run(ctx, w, q)
+	report.Files, report.Directories, report.Others = r.Files, r.Directories, r.Others
+	report.Changed, report.Deleted, report.Bytes, report.ReadBytes = r.Changed, r.Deleted, r.Bytes, r.ReadBytes
+	report.NewBytes += w.NewBytes
+	report.StoredBytes += w.StoredBytes
+	report.Segments += w.Segments
+	report.Problems = nil
+	for _, p := range r.Problems {
+		report.Problems = append(report.Problems, Problem(p))
+	}
+	if err != nil {
+		return err
+	}
+	if r.Mark == (seal.ID{}) {
+		if len(r.Problems) > 0 {
+			return fmt.Errorf("%w: %w", ErrNothing, r.Problems[0].Err)
+		}
+		return ErrNothing
+	}
+	report.Snapshot = hex.EncodeToString(r.Mark[:])
+	return nil
+}
+
+// adopt commits the Adopt of a device that takes over another one's tree.
+func (e *Engine) adopt(ctx context.Context, w *backup.Writer) error {
+	a := e.state.state.Adopting
+	if a == nil {
+		return nil
+	}
+	op := &vault.Adopt{Seq: a.Seq}
+	if err := errors.Join(hexTo(op.Device[:], a.DeviceID), hexTo(op.Hash[:], a.Hash)); err != nil {
+		return err
+	}
+	if err := w.Add(ctx, op); err != nil {
+		return err
+	}
+	return w.Commit(ctx)
+}
+
+// settle finds out, before anything is committed, what became of what this
+// device meant to commit, and whether it is still the only one of its name;
+// docs/vault-format.md, section 13.
+func (e *Engine) settle(ctx context.Context) error {
+	if err := e.follow(ctx); err != nil {
+		return err
+	}
+	for {
+		head := e.state.Head()
+		s, err := e.vault.ReadSegment(ctx, e.device.Card, head.Seq+1)
+		if errors.Is(err, storage.ErrNotFound) && !errors.Is(err, vault.ErrDamaged) {
+			break
+		}
+		if err != nil {
+			return err
+		}
+		if s.Previous != head.Hash || !s.Fence && !e.state.intended(s.Hash) {
+			return e.becomeNew(ctx)
+		}
+		if err := e.state.Commit(s.Head); err != nil {
+			return err
+		}
+	}
+	return e.checkHeads()
+}
+
+// checkHeads refuses to commit while a journal holds what this version does
+// not know, or our own is not what we remember.
+func (e *Engine) checkHeads() error {
+	devices, err := e.catalog.Devices()
+	if err != nil {
+		return err
+	}
+	own := e.state.Head()
+	for _, d := range devices {
+		if d.Head.Device != own.Device {
+			continue
+		}
+		name := vault.SegmentName(own.Device, max(own.Seq, 1))
+		switch {
+		case d.Stopped != "":
+			return fmt.Errorf("our own journal: %s: %w", d.Stopped, ErrDamaged)
+		case d.Head.Seq < own.Seq:
+			return fmt.Errorf("%s: committed and no longer there: %w", name, ErrDamaged)
+		case d.Head.Seq == own.Seq && d.Head.Hash != own.Hash:
+			return fmt.Errorf("%s: not what this device committed: %w", name, ErrDamaged)
+		}
+	}
+	stopped, err := e.catalog.Follow(context.Background(), e.vault)
+	if err != nil {
+		return err
+	}
+	for _, s := range stopped {
+		if errors.Is(s, ErrNewer) {
+			return s
+		}
+	}
+	return nil
+}
+
+// becomeNew makes this data directory a new device that adopts what it knows
+// to be its own, because somebody else writes under its name: it was cloned,
+// or set back to an earlier state.
+func (e *Engine) becomeNew(ctx context.Context) error {
+	head := e.state.Head()
+	old := e.state.state.Adopting
+	e.note("another machine writes as device %s: this one was copied or set back; it becomes a new device and takes over what it knows", hex.EncodeToString(head.Device[:]))
+	if err := e.state.newDevice(ctx, e.vault, e.state.state.DeviceName, e.now(), e.random); err != nil {
+		return err
+	}
+	if head.Seq > 0 {
+		old = &adopting{hex.EncodeToString(head.Device[:]), head.Seq, hex.EncodeToString(head.Hash[:])}
+	}
+	e.state.state.Adopting = old
+	if err := e.state.save(); err != nil {
+		return err
+	}
+	var err error
+	if _, err = e.identity(); err != nil {
+		return err
+	}
+	if e.device.Card, err = e.vault.ReadCard(ctx, e.state.Head().Device); err != nil {
+		return err
+	}
+	if err := e.follow(ctx); err != nil {
+		return err
+	}
+	return e.checkHeads()
+}

@@ -1,0 +1,164 @@
+// Package backup is one run of a backup: it scans sources, reads what is new
+// or changed, and commits it to the vault in transactions.
+//
+// It promises that a file is read only if its size, times or identity changed;
+// that memory does not grow with the sizes of files; that whatever a run could
+// not read is reported and keeps the last state the vault knows of it; and
+// that a Mark is written only after every source of it was scanned to the end.
+// Stopped at any point, what was committed stays and the next run goes on
+// from there.
+package backup
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"runtime"
+	"time"
+
+	"holm.example/engine/catalog"
+	"holm.example/engine/chunk"
+	"holm.example/engine/seal"
+	"holm.example/engine/source"
+	"holm.example/engine/vault"
+)
+
+// ErrChanged is the problem of a file that changed each time it was read: the
+// vault has what was read last, and the next run reads it again.
+var ErrChanged = errors.New("changed while it was read")
+
+// Problem is a source, or something in it, that could not be read.
+type Problem struct {
+	Path string
+	Err  error
+}
+
+// Report is what a run did. Sizes in bytes.
+type Report struct {
+	Mark        seal.ID // zero if no mark was written
+	Files       int64
+	Directories int64
+	Others      int64
+	Changed     int64
+	Deleted     int64
+	Bytes       int64
+	ReadBytes   int64
+	Problems    []Problem
+}
+
+// Request says what to back up.
+type Request struct {
+	Paths []string // absolute and clean
+	Label string
+	// Own are directories of holm itself whose contents are left out.
+	Own []string
+	// Progress is called at most every tenth of a second; it may be nil.
+	Progress func(path string, r *Report)
+}
+
+// Run backs up the sources with a writer that has begun, and commits. The
+// report is valid also with an error.
+func Run(ctx context.Context, w *Writer, q Request) (*Report, error) {
+	report := &Report{}
+	var gear [256]uint64
+	w.Vault.Keys.Gear(&gear)
+	cutter := chunk.NewCutter(&gear, w.Vault.Config.Chunker)
+	skip := map[string]bool{}
+	for _, dir := range q.Own {
+		skip[filepath.ToSlash(dir)] = true
+	}
+	var scanned []seal.ID
+	for _, path := range q.Paths {
+		src, err := w.sourceOf(ctx, path)
+		if err != nil {
+			return report, err
+		}
+		s := &scanner{ctx: ctx, w: w, cutter: cutter, source: src, skip: skip, report: report,
+			tell: teller(w.Now, q.Progress, report), frames: []*frame{{dir: src.ID}}}
+		there, err := s.scan()
+		if err != nil {
+			return report, err
+		}
+		if there {
+			scanned = append(scanned, src.ID)
+		}
+	}
+	if len(scanned) == 0 {
+		return report, w.Commit(ctx)
+	}
+	var id seal.ID
+	if _, err := io.ReadFull(w.Random, id[:]); err != nil {
+		return report, fmt.Errorf("naming a mark: %w", err)
+	}
+	mark := &vault.Mark{ID: id, Time: vault.TimeOf(w.Now()), Label: q.Label, Sources: scanned}
+	if err := w.Add(ctx, mark); err != nil {
+		return report, err
+	}
+	if err := w.Commit(ctx); err != nil {
+		return report, err
+	}
+	report.Mark = id
+	return report, nil
+}
+
+// teller makes the function that reports progress now and then.
+func teller(now func() time.Time, progress func(string, *Report), r *Report) func(string) {
+	var last time.Time
+	var current string
+	return func(path string) {
+		if path != "" {
+			current = path
+		}
+		if t := now(); progress != nil && t.Sub(last) >= time.Second/10 {
+			last = t
+			progress(current, r)
+		}
+	}
+}
+
+// sourceOf returns the source of a path, a new one if this device has none.
+func (w *Writer) sourceOf(ctx context.Context, path string) (catalog.Source, error) {
+	list, err := w.Catalog.Sources(w.Device.Card.Device)
+	if err != nil {
+		return catalog.Source{}, err
+	}
+	for _, s := range list {
+		if s.Path == path && s.System == runtime.GOOS {
+			return s, nil
+		}
+	}
+	s := catalog.Source{Path: path, System: runtime.GOOS}
+	if _, err := os.Lstat(path); err != nil {
+		return s, nil // nothing to declare; the scan reports it
+	}
+	if _, err := io.ReadFull(w.Random, s.ID[:]); err != nil {
+		return s, fmt.Errorf("naming a source: %w", err)
+	}
+	return s, w.Add(ctx, &vault.Source{ID: s.ID, Path: s.Path, System: s.System})
+}
+
+// scan scans the source and reports whether it was there.
+func (s *scanner) scan() (there bool, err error) {
+	e, err := source.Lstat(s.source.Path)
+	if err != nil {
+		if errors.Is(err, fs.ErrNotExist) || s.source.ID == (seal.ID{}) {
+			s.report.Problems = append(s.report.Problems, Problem{s.source.Path, err})
+			return false, nil
+		}
+		return true, s.Problem("", err)
+	}
+	if e.Kind == source.Directory {
+		return true, source.Walk(s.ctx, s.source.Path, s)
+	}
+	dir, err := source.OpenDir(filepath.Dir(s.source.Path))
+	if err != nil {
+		return true, s.Problem("", err)
+	}
+	defer dir.Close()
+	e.Name = filepath.Base(s.source.Path)
+	return true, s.Visit(dir, "", e)
+}

@@ -1,0 +1,88 @@
+package backup
+
+import (
+	"path/filepath"
+	"slices"
+	"strings"
+
+	"holm.example/engine/source"
+	"holm.example/engine/vault"
+)
+
+// nodeOf is what the vault stores of an entry, without its content.
+func nodeOf(e source.Entry) vault.Node {
+	n := vault.Node{Meta: vault.Meta{
+		Mode: e.Mode & source.ModeMask, UID: e.UID, GID: e.GID, ModTime: vault.TimeOfNanoseconds(e.ModTime)}}
+	switch e.Kind {
+	case source.File:
+		n.Kind = vault.KindFile
+		n.Meta.ChangeTime, n.Meta.FileID = vault.TimeOfNanoseconds(e.ChangeTime), fileID(e)
+	case source.Directory:
+		n.Kind = vault.KindDirectory
+	case source.Symlink:
+		n.Kind, n.Target = vault.KindSymlink, e.Target
+	case source.Special:
+		n.Kind, n.Major, n.Minor = vault.KindSpecial, e.Major, e.Minor
+		n.Special = specialType(e.Special)
+	}
+	return n
+}
+
+// fileID leaves the device out: its number changes when a disk is mounted
+// anew.
+func fileID(e source.Entry) uint64 {
+	if e.ID.Inode == unsettled {
+		return 0
+	}
+	return e.ID.Inode
+}
+
+func specialType(k source.SpecialKind) vault.SpecialType {
+	switch k {
+	case source.FIFO:
+		return vault.FIFO
+	case source.CharDevice:
+		return vault.CharDevice
+	case source.BlockDevice:
+		return vault.BlockDevice
+	}
+	return vault.Socket
+}
+
+// unchanged reports whether a file needs no reading: same size, times and
+// file id as when it was read.
+func unchanged(known *vault.Node, e source.Entry) bool {
+	n := nodeOf(e)
+	return known.Kind == vault.KindFile && n.Kind == vault.KindFile && known.SizeBytes == uint64(e.Size) &&
+		sameMeta(&known.Meta, &n.Meta)
+}
+
+// sameNode reports whether two nodes without content are the same.
+func sameNode(a, b *vault.Node) bool {
+	return a.Kind == b.Kind && sameMeta(&a.Meta, &b.Meta) && a.Directory == b.Directory && a.Target == b.Target &&
+		a.Special == b.Special && a.Major == b.Major && a.Minor == b.Minor
+}
+
+func sameMeta(a, b *vault.Meta) bool {
+	return a.Mode == b.Mode && a.UID == b.UID && a.GID == b.GID && a.ModTime == b.ModTime &&
+		a.ChangeTime == b.ChangeTime && a.FileID == b.FileID && a.WinAttrs == b.WinAttrs &&
+		a.User == b.User && a.Group == b.Group && slices.Equal(a.Attributes, b.Attributes)
+}
+
+// BaseName is the name under which a source's one entry stands: the last name
+// of its path, "root" for the top of a file system, the letter for a volume
+// of Windows.
+func BaseName(path string) string {
+	volume := filepath.VolumeName(path)
+	rest := strings.Trim(filepath.ToSlash(path[len(volume):]), "/")
+	if i := strings.LastIndexByte(rest, '/'); i >= 0 {
+		rest = rest[i+1:]
+	}
+	if rest != "" {
+		return rest
+	}
+	if volume != "" && volume[0] != '\\' {
+		return volume[:1]
+	}
+	return "root"
+}

@@ -1,0 +1,342 @@
+package backup
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"path/filepath"
+	"strings"
+	"time"
+
+	"holm.example/engine/catalog"
+	"holm.example/engine/chunk"
+	"holm.example/engine/seal"
+	"holm.example/engine/source"
+	"holm.example/engine/vault"
+)
+
+const (
+	// settle is how long before its reading a file must have been touched
+	// last to be taken for read: clocks of file systems are coarse.
+	settle = 2 * time.Second
+	// unsettled is the file id of an entry that is to be read again.
+	unsettled = ^uint64(0)
+	// attempts is how often a file that changes meanwhile is read.
+	attempts = 3
+)
+
+// scanner is the visitor of one source.
+type scanner struct {
+	ctx    context.Context
+	w      *Writer
+	cutter *chunk.Cutter
+	source catalog.Source
+	skip   map[string]bool // directories of ours, whose contents are left out
+	tell   func(path string)
+	report *Report
+	frames []*frame
+}
+
+// frame is a directory that is being scanned, and what the catalog knows to
+// be in it, in the same order of names.
+type frame struct {
+	path    string // as Walk gives it
+	dir     seal.ID
+	known   []catalog.Entry // the current page
+	after   string          // the last name seen of the catalog
+	end     bool            // there are no more pages
+	missing []string        // known names that the file system did not show
+}
+
+func (s *scanner) top() *frame { return s.frames[len(s.frames)-1] }
+
+// fullPath is the path of an entry for people and for Problems.
+func (s *scanner) fullPath(path string) string {
+	if path == "" {
+		return s.source.Path
+	}
+	return strings.TrimSuffix(filepath.ToSlash(s.source.Path), "/") + "/" + path
+}
+
+// know advances in the catalog to a name and returns what it knows of it.
+func (s *scanner) know(f *frame, name string) (*catalog.Entry, error) {
+	for {
+		for i := range f.known {
+			e := &f.known[i]
+			switch {
+			case e.Name < name:
+				f.missing = append(f.missing, e.Name)
+				f.after = e.Name
+			case e.Name == name:
+				f.known, f.after = f.known[i+1:], e.Name
+				return e, nil
+			default:
+				f.known = f.known[i:]
+				return nil, nil
+			}
+		}
+		if f.end {
+			f.known = nil
+			return nil, nil
+		}
+		page, err := s.w.Catalog.Page(s.w.Device.Card.Device, f.dir, f.after)
+		if err != nil {
+			return nil, err
+		}
+		f.known, f.end = page, len(page) == 0
+	}
+}
+
+// baseName is the last name of a path of Walk; that of the start is the base
+// name of the source.
+func (s *scanner) baseName(path string) string {
+	if path == "" {
+		return BaseName(s.source.Path)
+	}
+	return path[strings.LastIndexByte(path, '/')+1:]
+}
+
+// Enter implements source.Visitor.
+func (s *scanner) Enter(path string, e source.Entry) error {
+	s.report.Directories++
+	s.tell(s.fullPath(path))
+	parent := s.top()
+	name := s.baseName(path)
+	known, err := s.know(parent, name)
+	if err != nil {
+		return err
+	}
+	node := nodeOf(e)
+	at := vault.EntryName{Parent: parent.dir, Name: name}
+	isNew := known == nil || known.Kind != vault.KindDirectory
+	if isNew {
+		if node.Directory, isNew, err = s.directoryID(at); err != nil {
+			return err
+		}
+	} else {
+		node.Directory = known.Directory
+	}
+	if known == nil || !sameNode(&known.Node, &node) {
+		s.report.Changed++
+		if err := s.w.Add(s.ctx, &vault.Put{EntryName: at, Node: node}); err != nil {
+			return err
+		}
+	}
+	if s.skip[s.fullPath(path)] {
+		return source.SkipDir
+	}
+	s.frames = append(s.frames, &frame{path: path, dir: node.Directory, end: isNew})
+	return nil
+}
+
+// directoryID is the id of a directory that is not in the catalog now: its
+// old one if it was there before, and whether it is a new one.
+func (s *scanner) directoryID(at vault.EntryName) (id seal.ID, isNew bool, err error) {
+	id, was, err := s.w.Catalog.Gone(s.w.Device.Card.Device, at)
+	if err != nil || was {
+		return id, false, err
+	}
+	if _, err := io.ReadFull(s.w.Random, id[:]); err != nil {
+		return id, false, fmt.Errorf("naming a directory: %w", err)
+	}
+	return id, true, nil
+}
+
+// Leave implements source.Visitor.
+func (s *scanner) Leave(_ string, _ source.Entry, whole bool) error {
+	f := s.top()
+	s.frames = s.frames[:len(s.frames)-1]
+	if !whole {
+		return nil
+	}
+	return s.deleteMissing(f)
+}
+
+// deleteMissing deletes what the catalog knows and the file system did not
+// show.
+func (s *scanner) deleteMissing(f *frame) error {
+	for {
+		for _, e := range f.known {
+			f.missing = append(f.missing, e.Name)
+			f.after = e.Name
+		}
+		for _, name := range f.missing {
+			s.report.Deleted++
+			at := vault.EntryName{Parent: f.dir, Name: name}
+			if err := s.w.Add(s.ctx, &vault.Delete{EntryName: at, Reason: vault.Gone}); err != nil {
+				return err
+			}
+		}
+		f.missing = nil
+		if f.end {
+			return nil
+		}
+		page, err := s.w.Catalog.Page(s.w.Device.Card.Device, f.dir, f.after)
+		if err != nil {
+			return err
+		}
+		f.known, f.end = page, len(page) == 0
+	}
+}
+
+// Problem implements source.Visitor. What cannot be examined keeps its last
+// state.
+func (s *scanner) Problem(path string, err error) error {
+	s.report.Problems = append(s.report.Problems, Problem{s.fullPath(path), err})
+	f := s.top()
+	if len(s.frames) > 1 && path == f.path {
+		return nil // the list of the directory itself broke off
+	}
+	if len(s.frames) == 1 && errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	_, kerr := s.know(f, s.baseName(path))
+	return kerr
+}
+
+// Visit implements source.Visitor.
+func (s *scanner) Visit(dir *source.Dir, path string, e source.Entry) error {
+	s.tell(s.fullPath(path))
+	f := s.top()
+	name := s.baseName(path)
+	known, err := s.know(f, name)
+	if err != nil {
+		return err
+	}
+	at := vault.EntryName{Parent: f.dir, Name: name}
+	if e.Kind == source.File {
+		s.report.Files++
+		s.report.Bytes += e.Size
+		return s.file(dir, path, at, e, known)
+	}
+	s.report.Others++
+	node := nodeOf(e)
+	if known != nil && sameNode(&known.Node, &node) {
+		return nil
+	}
+	s.report.Changed++
+	return s.w.Add(s.ctx, &vault.Put{EntryName: at, Node: node})
+}
+
+// file puts a file if it is new or changed.
+func (s *scanner) file(dir *source.Dir, path string, at vault.EntryName, e source.Entry, known *catalog.Entry) error {
+	if known != nil && unchanged(&known.Node, e) {
+		return nil
+	}
+	node, err := s.read(dir, e.Name)
+	var broken *readError
+	switch {
+	case errors.As(err, &broken) && errors.Is(err, fs.ErrNotExist):
+		if known != nil {
+			f := s.top()
+			f.missing = append(f.missing, at.Name) // it vanished since it was listed
+		}
+		return nil
+	case errors.As(err, &broken):
+		s.report.Problems = append(s.report.Problems, Problem{s.fullPath(path), broken.err})
+		return nil
+	case errors.Is(err, ErrChanged):
+		s.report.Problems = append(s.report.Problems, Problem{s.fullPath(path), ErrChanged})
+	case err != nil:
+		return err
+	}
+	s.report.Changed++
+	return s.w.Add(s.ctx, &vault.Put{EntryName: at, Node: node})
+}
+
+// readError is an error of a source, as opposed to one of the vault.
+type readError struct{ err error }
+
+func (e *readError) Error() string { return e.err.Error() }
+func (e *readError) Unwrap() error { return e.err }
+
+// read reads a file into chunks. It returns ErrChanged, with the node of what
+// was read, for a file that is never the same before and after.
+func (s *scanner) read(dir *source.Dir, name string) (node vault.Node, err error) {
+	for try := 1; ; try++ {
+		started := s.w.Now()
+		r, err := dir.OpenFile(name)
+		if err != nil {
+			return node, &readError{err}
+		}
+		e := r.Entry()
+		node = nodeOf(e)
+		var ids []seal.Hash
+		ids, node.SizeBytes, err = s.chunks(r)
+		changed := false
+		if err == nil {
+			if changed, err = r.Changed(); err != nil {
+				err = &readError{err}
+			}
+		}
+		if closeErr := r.Close(); err == nil && closeErr != nil {
+			err = &readError{closeErr}
+		}
+		if err != nil {
+			return node, err
+		}
+		if changed && try < attempts {
+			continue
+		}
+		if node.Chunks, err = s.w.list(s.ctx, ids); err != nil {
+			return node, err
+		}
+		recent := started.Add(-settle).UnixNano()
+		if changed || e.ModTime >= recent || e.ChangeTime >= recent {
+			node.Meta.FileID, node.Meta.ChangeTime = unsettled, vault.Time{}
+		}
+		if changed {
+			return node, ErrChanged
+		}
+		return node, nil
+	}
+}
+
+// chunks cuts a file and hands its chunks to the writer.
+func (s *scanner) chunks(r io.Reader) (ids []seal.Hash, size uint64, err error) {
+	s.cutter.Reset(r)
+	for {
+		content, err := s.cutter.Next()
+		if err == io.EOF {
+			return ids, size, nil
+		}
+		if err != nil {
+			return nil, 0, &readError{err}
+		}
+		if err := s.ctx.Err(); err != nil {
+			return nil, 0, err
+		}
+		id, err := s.w.Chunk(s.ctx, content)
+		if err != nil {
+			return nil, 0, err
+		}
+		ids = append(ids, id)
+		size += uint64(len(content))
+		s.report.ReadBytes += int64(len(content))
+		s.tell("")
+	}
+}
+
+// list stores a chunk list that is too long for a Put as chunks of its own.
+func (w *Writer) list(ctx context.Context, ids []seal.Hash) (vault.Chunks, error) {
+	level := 0
+	for len(ids) > vault.MaxInlineChunks {
+		level++
+		var upper []seal.Hash
+		for start := 0; start < len(ids); start += vault.ListPiece {
+			piece := make([]byte, 0, vault.ListPiece*len(seal.Hash{}))
+			for _, id := range ids[start:min(len(ids), start+vault.ListPiece)] {
+				piece = append(piece, id[:]...)
+			}
+			id, err := w.Chunk(ctx, piece)
+			if err != nil {
+				return vault.Chunks{}, err
+			}
+			upper = append(upper, id)
+		}
+		ids = upper
+	}
+	return vault.Chunks{Level: level, IDs: ids}, nil
+}

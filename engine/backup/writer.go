@@ -1,0 +1,381 @@
+package backup
+
+import (
+	"context"
+	"crypto/ed25519"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"time"
+
+	"holm.example/engine/catalog"
+	"holm.example/engine/seal"
+	"holm.example/engine/storage"
+	"holm.example/engine/vault"
+)
+
+// A transaction closes at the first of these; docs/vault-format.md, section
+// 12. Sizes in bytes.
+const (
+	closePacks      = 64 << 20
+	closeOperations = 32768
+	closeBody       = 4 << 20
+	closeAfter      = 30 * time.Second
+)
+
+// ErrConflict is returned when another segment stands in the slot that this
+// run wanted to commit to. The caller finds out whose, and runs again.
+var ErrConflict = errors.New("another segment is in the way")
+
+// Journal is the durable memory of a device that is not in the vault.
+type Journal interface {
+	// Head is the last committed segment of this device.
+	Head() vault.Head
+	// Intend records durably that a segment is about to be put.
+	Intend(h vault.Head) error
+	// Commit records durably that a segment is committed.
+	Commit(h vault.Head) error
+}
+
+// Device is who writes.
+type Device struct {
+	Card        *vault.Card
+	Key         ed25519.PrivateKey
+	Incarnation seal.ID
+}
+
+// Writer turns chunks and operations into packs and segments. It is for one
+// goroutine. After an error it refuses further work; what was committed
+// stays.
+type Writer struct {
+	Vault   *vault.Vault
+	Catalog *catalog.Catalog
+	Journal Journal
+	Device  Device
+	Random  io.Reader
+	Spool   string // directory for packs on their way
+	Now     func() time.Time
+
+	// Counters of everything committed or about to be.
+	NewBytes, StoredBytes, Segments int64
+
+	chunkKey seal.ChunkKey
+	tx       *vault.Transaction
+	opened   time.Time // when the transaction got its first operation
+	packed   uint64    // bytes of finished packs
+	pending  map[seal.Hash]struct{}
+	finished []spooled
+	pack     *vault.PackWriter
+	packID   vault.PackID
+	file     *os.File
+	err      error
+}
+
+// spooled is a finished pack that is not in the store yet.
+type spooled struct {
+	name string // of the object
+	file *os.File
+	size int64
+}
+
+// Begin starts the first transaction: what an earlier run put for it and
+// could not commit is taken over.
+func (w *Writer) Begin(ctx context.Context) error {
+	w.chunkKey = w.Vault.Keys.ChunkKey()
+	w.reset()
+	if err := cleanSpool(w.Spool); err != nil {
+		return err
+	}
+	return w.adoptPacks(ctx)
+}
+
+func (w *Writer) reset() {
+	w.tx, w.packed = &vault.Transaction{}, 0
+	w.opened = time.Time{}
+	w.pending = map[seal.Hash]struct{}{}
+}
+
+func (w *Writer) seq() uint64 { return w.Journal.Head().Seq + 1 }
+
+// cleanSpool makes the spool directory and removes what a crash left in it.
+func cleanSpool(dir string) error {
+	if err := os.MkdirAll(dir, 0o700); err != nil {
+		return fmt.Errorf("making the spool: %w", err)
+	}
+	entries, err := os.ReadDir(dir)
+	if err != nil {
+		return fmt.Errorf("cleaning the spool: %w", err)
+	}
+	for _, e := range entries {
+		if err := os.Remove(filepath.Join(dir, e.Name())); err != nil {
+			return fmt.Errorf("cleaning the spool: %w", err)
+		}
+	}
+	return nil
+}
+
+// adoptPacks names the packs of the next seq that are whole in the store. A
+// pack whose trailer does not open is left for dead.
+func (w *Writer) adoptPacks(ctx context.Context) error {
+	for o, err := range w.Vault.Store.List(ctx, vault.PacksOfSeq(w.Device.Card.Device, w.seq())) {
+		if err != nil {
+			return fmt.Errorf("listing packs to adopt: %w", err)
+		}
+		id, err := vault.ParsePackName(o.Name)
+		if err != nil {
+			continue
+		}
+		add, err := w.Vault.ReadTrailer(ctx, id, o.SizeBytes)
+		if errors.Is(err, vault.ErrDamaged) {
+			continue
+		}
+		if err != nil {
+			return err
+		}
+		for _, c := range add.Chunks {
+			w.pending[c.ID] = struct{}{}
+		}
+		w.packed += add.SizeBytes
+		w.add(add)
+		if w.full() {
+			break // the rest is dead once this seq is committed
+		}
+	}
+	return nil
+}
+
+func (w *Writer) add(op vault.Operation) {
+	if w.tx.Count() == 0 {
+		w.opened = w.Now()
+	}
+	w.tx.Add(op)
+}
+
+// Add appends an operation to the open transaction, and commits it if that
+// makes it full.
+func (w *Writer) Add(ctx context.Context, op vault.Operation) error {
+	if w.err == nil {
+		w.add(op)
+		w.commitIfFull(ctx)
+	}
+	return w.err
+}
+
+// Chunk makes sure that the vault has, or will have with the open
+// transaction, a chunk of that content, and returns its id. The content is
+// from 1 to vault.MaxChunk bytes.
+func (w *Writer) Chunk(ctx context.Context, content []byte) (seal.Hash, error) {
+	id := w.chunkKey.ID(content)
+	if w.err != nil {
+		return id, w.err
+	}
+	if _, ok := w.pending[id]; ok {
+		return id, nil
+	}
+	_, known, err := w.Catalog.Chunk(id)
+	if err != nil || known {
+		w.err = err
+		return id, err
+	}
+	if w.pack != nil && w.pack.Full() {
+		w.finishPack()
+	}
+	if w.pack == nil && w.err == nil {
+		w.openPack()
+	}
+	if w.err == nil {
+		w.err = w.pack.Add(id, content)
+	}
+	if w.err != nil {
+		return id, w.err
+	}
+	if w.opened.IsZero() {
+		w.opened = w.Now()
+	}
+	w.pending[id] = struct{}{}
+	w.NewBytes += int64(len(content))
+	w.commitIfFull(ctx)
+	return id, w.err
+}
+
+func (w *Writer) openPack() {
+	id := vault.PackID{Device: w.Device.Card.Device, Seq: w.seq()}
+	if _, err := io.ReadFull(w.Random, id.Random[:]); err != nil {
+		w.err = fmt.Errorf("naming a pack: %w", err)
+		return
+	}
+	f, err := os.CreateTemp(w.Spool, "pack-*")
+	if err != nil {
+		w.err = fmt.Errorf("spooling a pack: %w", err)
+		return
+	}
+	w.file, w.packID = f, id
+	w.pack, w.err = w.Vault.NewPackWriter(id, f)
+}
+
+// finishPack ends the open pack; it is put with the transaction.
+func (w *Writer) finishPack() {
+	if w.pack == nil || w.err != nil {
+		return
+	}
+	add, err := w.pack.Finish()
+	if err != nil {
+		w.err = err
+		return
+	}
+	w.add(add)
+	w.packed += add.SizeBytes
+	w.finished = append(w.finished, spooled{w.packID.Name(), w.file, int64(add.SizeBytes)})
+	w.pack, w.file = nil, nil
+}
+
+// full reports whether the transaction is to be committed now.
+func (w *Writer) full() bool {
+	packs, chunks := w.packed, 0
+	if w.pack != nil {
+		packs += w.pack.SizeBytes()
+		chunks = w.pack.Chunks()
+	}
+	body := w.tx.SizeBytes() + chunks*(len(seal.Hash{})+3)
+	return packs >= closePacks || w.tx.Count() >= closeOperations || body >= closeBody ||
+		!w.opened.IsZero() && w.Now().Sub(w.opened) >= closeAfter
+}
+
+func (w *Writer) commitIfFull(ctx context.Context) {
+	if w.err == nil && w.full() {
+		w.err = w.commit(ctx)
+	}
+}
+
+// Commit commits the open transaction, unless it is empty.
+func (w *Writer) Commit(ctx context.Context) error {
+	if w.err == nil {
+		w.err = w.commit(ctx)
+	}
+	return w.err
+}
+
+// commit is docs/vault-format.md, section 13.
+func (w *Writer) commit(ctx context.Context) error {
+	w.finishPack()
+	if w.err != nil || w.tx.Count() == 0 {
+		return w.err
+	}
+	s, object, err := w.segment()
+	if err != nil {
+		return err
+	}
+	if err := w.Journal.Intend(s.Head); err != nil {
+		return err
+	}
+	if err := w.putPacks(ctx); err != nil {
+		return err
+	}
+	name := vault.SegmentName(s.Device, s.Seq)
+	if err := w.Vault.Store.Put(ctx, name, storage.Body(object)); err != nil {
+		if err := w.doubt(ctx, s, name, err); err != nil {
+			return err
+		}
+	}
+	// Committed. What follows can be done again by following the journal.
+	parsed, err := w.Vault.ParseSegment(w.Device.Card, s.Seq, object)
+	if err != nil {
+		return fmt.Errorf("reading back %s: %w", name, err)
+	}
+	if err := w.Catalog.Fold(parsed); err != nil {
+		return fmt.Errorf("folding %s: %w", name, err)
+	}
+	if err := w.Journal.Commit(s.Head); err != nil {
+		return err
+	}
+	w.StoredBytes += int64(len(object))
+	w.Segments++
+	w.reset()
+	return nil
+}
+
+// segment makes the object of the open transaction.
+func (w *Writer) segment() (*vault.Segment, []byte, error) {
+	head := w.Journal.Head()
+	s := &vault.Segment{Head: vault.Head{Device: head.Device, Seq: head.Seq + 1}, Incarnation: w.Device.Incarnation,
+		Previous: head.Hash, Committed: vault.TimeOf(w.Now())}
+	devices, err := w.Catalog.Devices()
+	if err != nil {
+		return nil, nil, err
+	}
+	claims, err := w.Catalog.Claims(head.Device)
+	if err != nil {
+		return nil, nil, err
+	}
+	claimed := map[seal.ID]uint64{}
+	for _, h := range claims {
+		claimed[h.Device] = h.Seq
+	}
+	for _, d := range devices {
+		if d.Head.Device != head.Device && d.Head.Seq > claimed[d.Head.Device] {
+			s.Folded = append(s.Folded, d.Head)
+		}
+	}
+	object, err := w.Vault.FormatSegment(s, w.tx, w.Device.Key)
+	return s, object, err
+}
+
+// putPacks puts the finished packs. A pack that is there already was put by
+// us: its name is random.
+func (w *Writer) putPacks(ctx context.Context) error {
+	for len(w.finished) > 0 {
+		p := w.finished[0]
+		err := w.Vault.Store.Put(ctx, p.name, io.NewSectionReader(p.file, 0, p.size))
+		if err != nil && !errors.Is(err, storage.ErrExists) {
+			return fmt.Errorf("putting %s: %w", p.name, err)
+		}
+		w.StoredBytes += p.size
+		w.finished = w.finished[1:]
+		if err := discard(p.file); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// doubt finds out what a Put of our segment that returned an error did: nil
+// means it is committed.
+func (w *Writer) doubt(ctx context.Context, s *vault.Segment, name string, putErr error) error {
+	there, err := w.Vault.Store.Get(ctx, name, vault.MaxSegment)
+	if err == nil && seal.Sum(there) == s.Hash {
+		return nil
+	}
+	if err == nil {
+		return fmt.Errorf("putting %s: %w", name, ErrConflict)
+	}
+	return fmt.Errorf("putting %s: %w", name, putErr)
+}
+
+// Close removes what is spooled and not committed.
+func (w *Writer) Close() error {
+	var problems []error
+	if w.file != nil {
+		problems = append(problems, discard(w.file))
+	}
+	for _, p := range w.finished {
+		problems = append(problems, discard(p.file))
+	}
+	w.file, w.finished = nil, nil
+	if w.err == nil {
+		w.err = errors.New("closed")
+	}
+	return errors.Join(problems...)
+}
+
+func discard(f *os.File) error {
+	err := f.Close()
+	if rmErr := os.Remove(f.Name()); rmErr != nil && !errors.Is(rmErr, os.ErrNotExist) {
+		err = errors.Join(err, rmErr)
+	}
+	if err != nil {
+		return fmt.Errorf("removing a spooled pack: %w", err)
+	}
+	return nil
+}

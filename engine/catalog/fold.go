@@ -1,0 +1,305 @@
+package catalog
+
+import (
+	"encoding/binary"
+	"errors"
+	"fmt"
+
+	"go.etcd.io/bbolt"
+
+	"holm.example/engine/seal"
+	"holm.example/engine/vault"
+)
+
+// positionBits are the bits of a position that count operations.
+const positionBits = 17
+
+// Position is a point in a journal; docs/vault-format.md, section 9.
+type Position uint64
+
+// position is where an operation stands.
+func position(seq uint64, index int) Position {
+	return Position(seq<<positionBits | uint64(index))
+}
+
+// EndOf is the position after the last operation of a segment.
+func EndOf(seq uint64) Position { return Position((seq+1)<<positionBits - 1) }
+
+// Device is what the catalog knows of a device.
+type Device struct {
+	Card vault.Card
+	Head vault.Head
+	// Stopped says why the fold of this journal stopped; empty: it did not.
+	Stopped string
+}
+
+func (d *Device) format() []byte {
+	b := join(d.Card.Signing[:], d.Card.HPKE[:], d.Card.Hash[:], d.Head.Hash[:])
+	b = binary.AppendUvarint(b, d.Head.Seq)
+	b = binary.AppendVarint(b, d.Card.Created.Seconds)
+	b = binary.AppendUvarint(b, uint64(d.Card.Created.Nanoseconds))
+	b = appendBytes(b, []byte(d.Card.Name))
+	return appendBytes(b, []byte(d.Stopped))
+}
+
+func parseDevice(id, value []byte) (Device, error) {
+	f := fields{b: value}
+	var d Device
+	copy(d.Card.Device[:], id)
+	d.Head.Device = d.Card.Device
+	d.Card.Signing, d.Card.HPKE = f.hash(), f.hash()
+	d.Card.Hash, d.Head.Hash = f.hash(), f.hash()
+	d.Head.Seq = f.uv()
+	zigzag := f.uv()
+	d.Card.Created.Seconds = int64(zigzag>>1) ^ -int64(zigzag&1)
+	d.Card.Created.Nanoseconds = uint32(f.uv())
+	d.Card.Name, d.Stopped = string(f.bytes()), string(f.bytes())
+	return d, f.end("device")
+}
+
+// AddDevice makes a device known, with nothing folded. One that is known
+// already stays as it is.
+func (c *Catalog) AddDevice(card *vault.Card) error {
+	return c.update(func(tx *bbolt.Tx) error {
+		if get(tx, bucketDevices, card.Device[:]) != nil {
+			return nil
+		}
+		d := Device{Card: *card, Head: vault.Head{Device: card.Device, Hash: card.Hash}}
+		return put(tx, bucketDevices, card.Device[:], d.format())
+	})
+}
+
+// Devices lists the known devices in the order of their ids.
+func (c *Catalog) Devices() (list []Device, err error) {
+	err = c.view(func(tx *bbolt.Tx) error {
+		list = nil
+		return tx.Bucket([]byte(bucketDevices)).ForEach(func(k, v []byte) error {
+			d, err := parseDevice(k, v)
+			list = append(list, d)
+			return err
+		})
+	})
+	return list, err
+}
+
+// Device returns a known device.
+func (c *Catalog) Device(id seal.ID) (d Device, known bool, err error) {
+	err = c.view(func(tx *bbolt.Tx) error {
+		v := get(tx, bucketDevices, id[:])
+		if v == nil {
+			return nil
+		}
+		known = true
+		d, err = parseDevice(id[:], v)
+		return err
+	})
+	return d, known, err
+}
+
+// Stop records why the fold of a journal stopped; an empty reason clears it.
+func (c *Catalog) Stop(id seal.ID, reason string) error {
+	return c.update(func(tx *bbolt.Tx) error {
+		d, err := parseDevice(id[:], get(tx, bucketDevices, id[:]))
+		if err != nil || d.Stopped == reason {
+			return err
+		}
+		d.Stopped = reason
+		return put(tx, bucketDevices, id[:], d.format())
+	})
+}
+
+// Claims are the heads of other journals that a device has said to have
+// folded, in the order of the devices.
+func (c *Catalog) Claims(by seal.ID) (list []vault.Head, err error) {
+	err = c.view(func(tx *bbolt.Tx) error {
+		list = nil
+		return each(tx, bucketClaims, by[:], func(k, v []byte) error {
+			f := fields{b: v}
+			list = append(list, vault.Head{Device: seal.ID(k), Seq: f.uv(), Hash: f.hash()})
+			return f.end("claim")
+		})
+	})
+	return list, err
+}
+
+// each calls f for the keys that begin with prefix, without it.
+func each(tx *bbolt.Tx, bucket string, prefix []byte, f func(k, v []byte) error) error {
+	c := tx.Bucket([]byte(bucket)).Cursor()
+	for k, v := c.Seek(prefix); k != nil && string(k[:min(len(k), len(prefix))]) == string(prefix); k, v = c.Next() {
+		if err := f(k[len(prefix):], v); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// Fold folds the next segment of a device's journal, wholly or not at all. It
+// returns ErrChain if the segment is not the next one, vault.ErrNewer if it
+// holds an operation that this version does not know, and ErrWaiting if it
+// adopts what is not folded yet. The device is known.
+func (c *Catalog) Fold(s *vault.Segment) error {
+	return c.update(func(tx *bbolt.Tx) error {
+		d, err := parseDevice(s.Device[:], get(tx, bucketDevices, s.Device[:]))
+		if err != nil {
+			return err
+		}
+		if s.Seq != d.Head.Seq+1 || s.Previous != d.Head.Hash {
+			return fmt.Errorf("%s: %w: %w", vault.SegmentName(s.Device, s.Seq), vault.ErrDamaged, ErrChain)
+		}
+		f := &fold{tx: tx, device: s.Device, seq: s.Seq, pages: pages{tx: tx, device: s.Device}}
+		if err := s.Each(f.operation); err != nil {
+			return err
+		}
+		if err := f.pages.flush(); err != nil {
+			return err
+		}
+		if err := f.claims(s); err != nil {
+			return err
+		}
+		d.Head, d.Stopped = s.Head, ""
+		return put(tx, bucketDevices, s.Device[:], d.format())
+	})
+}
+
+// fold is one segment being folded.
+type fold struct {
+	tx     *bbolt.Tx
+	device seal.ID
+	seq    uint64
+	pos    Position
+	pages  pages
+}
+
+// claims records the heads that a segment claims.
+func (f *fold) claims(s *vault.Segment) error {
+	if s.Fence {
+		return nil
+	}
+	for _, h := range s.Folded {
+		value := append(binary.AppendUvarint(nil, h.Seq), h.Hash[:]...)
+		if err := put(f.tx, bucketClaims, join(f.device[:], h.Device[:]), value); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// operation folds one operation by the rules of the specification.
+func (f *fold) operation(index int, op vault.Operation) error {
+	f.pos = position(f.seq, index)
+	if level := vault.LevelOf(op); level > vault.Level {
+		return fmt.Errorf("%s: operations of vault level %d: %w", vault.SegmentName(f.device, f.seq), level, vault.ErrNewer)
+	}
+	switch o := op.(type) {
+	case *vault.Source:
+		return f.source(o)
+	case *vault.PackAdd:
+		return f.packAdd(o)
+	case *vault.Put:
+		return f.put(o)
+	case *vault.MoveDir:
+		return f.moveDir(o)
+	case *vault.Delete:
+		return f.delete(o)
+	case *vault.Mark:
+		return f.mark(o)
+	case *vault.Part:
+		return nil // nothing is collected, so nothing needs keeping alive
+	case *vault.Adopt:
+		if f.seq != 1 || index != 0 {
+			return nil
+		}
+		return f.adopt(o)
+	}
+	number := fmt.Sprintf("%T", op)
+	if u, ok := op.(*vault.Unknown); ok {
+		number = fmt.Sprintf("operation %d", u.Type)
+	}
+	return fmt.Errorf("%s: %s: %w", vault.SegmentName(f.device, f.seq), number, vault.ErrNewer)
+}
+
+func (f *fold) source(o *vault.Source) error {
+	w, err := f.whereIs(o.ID)
+	if err != nil || w.state != unplaced && w.state != top || o.ID == lostAndFound {
+		return err
+	}
+	from := uint64(f.pos)
+	if old := get(f.tx, bucketSources, join(f.device[:], o.ID[:])); old != nil {
+		if from, _ = binary.Uvarint(old); from == 0 {
+			return ErrDamaged
+		}
+	}
+	value := binary.AppendUvarint(nil, from)
+	value = appendBytes(value, []byte(o.Path))
+	value = appendBytes(value, []byte(o.System))
+	if err := put(f.tx, bucketSources, join(f.device[:], o.ID[:]), value); err != nil {
+		return err
+	}
+	return f.setWhere(o.ID, where{state: top})
+}
+
+func (f *fold) mark(o *vault.Mark) error {
+	key := join(f.device[:], o.ID[:])
+	if get(f.tx, bucketMarks, key) != nil {
+		return nil
+	}
+	value := binary.AppendUvarint(nil, uint64(f.pos))
+	value = append(value, vault.AppendOperation(nil, o)...)
+	return put(f.tx, bucketMarks, key, value)
+}
+
+// adopt copies the sources of another device, and what could be reached from
+// them at that seq.
+func (f *fold) adopt(o *vault.Adopt) error {
+	d, err := parseDevice(o.Device[:], get(f.tx, bucketDevices, o.Device[:]))
+	if err != nil || d.Head.Seq < o.Seq {
+		return errors.Join(ErrWaiting, vault.ErrDamaged, err)
+	}
+	if d.Head.Seq == o.Seq && d.Head.Hash != o.Hash {
+		return fmt.Errorf("adopted journal %s: %w", vault.SegmentName(o.Device, o.Seq), vault.ErrDamaged)
+	}
+	at := EndOf(o.Seq)
+	var tops []seal.ID
+	err = each(f.tx, bucketSources, o.Device[:], func(k, v []byte) error {
+		from, path, system, err := parseSource(v)
+		if err != nil || from > at {
+			return err
+		}
+		tops = append(tops, seal.ID(k))
+		return f.source(&vault.Source{ID: seal.ID(k), Path: path, System: system})
+	})
+	for _, id := range append(tops, lostAndFound) {
+		if err == nil {
+			err = f.adoptBelow(o.Device, id, at, 0)
+		}
+	}
+	return err
+}
+
+// maxDepth is how deep a tree may be; deeper ones no system can make.
+const maxDepth = 1 << 16
+
+func (f *fold) adoptBelow(from, dir seal.ID, at Position, depth int) error {
+	if depth > maxDepth {
+		return ErrDamaged
+	}
+	list, err := entriesAt(f.tx, from, dir, at)
+	if err != nil {
+		return err
+	}
+	for _, s := range list {
+		n, err := vault.ParseNode(s.node)
+		if err != nil {
+			return fmt.Errorf("%w: %w", ErrDamaged, err)
+		}
+		if err := f.put(&vault.Put{EntryName: vault.EntryName{Parent: dir, Name: s.name}, Node: n}); err != nil {
+			return err
+		}
+		if n.Kind == vault.KindDirectory {
+			if err := f.adoptBelow(from, n.Directory, at, depth+1); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}

@@ -1,0 +1,166 @@
+package catalog
+
+import (
+	"encoding/binary"
+	"fmt"
+
+	"go.etcd.io/bbolt"
+
+	"holm.example/engine/seal"
+	"holm.example/engine/vault"
+)
+
+// Address is where a chunk is.
+type Address struct {
+	Pack      uint64 // number in this catalog
+	Offset    uint64 // in the pack's stream, bytes
+	SizeBytes uint32
+}
+
+// packAdd numbers a pack and indexes its chunks. A chunk that has an address
+// keeps it.
+func (f *fold) packAdd(o *vault.PackAdd) error {
+	p := vault.NewPack(f.device, f.seq, o)
+	idKey := packKey(p.ID)
+	if get(f.tx, bucketPackIDs, idKey) != nil {
+		return nil
+	}
+	packs := f.tx.Bucket([]byte(bucketPacks))
+	number, err := packs.NextSequence()
+	if err != nil {
+		return err
+	}
+	key := binary.BigEndian.AppendUint64(nil, number)
+	if err := packs.Put(key, formatPack(p)); err != nil {
+		return err
+	}
+	if err := put(f.tx, bucketPackIDs, idKey, key); err != nil {
+		return err
+	}
+	chunks := f.tx.Bucket([]byte(bucketChunks))
+	var offset uint64
+	for _, c := range o.Chunks {
+		if chunks.Get(c.ID[:]) == nil {
+			value := binary.AppendUvarint(nil, number)
+			value = binary.AppendUvarint(value, offset)
+			value = binary.AppendUvarint(value, uint64(c.SizeBytes))
+			if err := chunks.Put(append([]byte(nil), c.ID[:]...), value); err != nil {
+				return err
+			}
+		}
+		offset += uint64(c.SizeBytes)
+	}
+	return nil
+}
+
+func packKey(id vault.PackID) []byte {
+	return join(id.Device[:], binary.BigEndian.AppendUint64(nil, id.Seq), id.Random[:])
+}
+
+func formatPack(p *vault.Pack) []byte {
+	b := packKey(p.ID)
+	b = binary.AppendUvarint(b, uint64(p.Epoch))
+	b = binary.AppendUvarint(b, p.SizeBytes)
+	b = binary.AppendUvarint(b, p.Stream)
+	for _, n := range p.Frames {
+		b = binary.AppendUvarint(b, uint64(n))
+	}
+	return b
+}
+
+func parsePack(value []byte) (*vault.Pack, error) {
+	f := fields{b: value}
+	p := &vault.Pack{}
+	p.ID.Device = f.id()
+	if b := f.raw(8); b != nil {
+		p.ID.Seq = binary.BigEndian.Uint64(b)
+	}
+	p.ID.Random = f.id()
+	p.Epoch, p.SizeBytes, p.Stream = uint32(f.uv()), f.uv(), f.uv()
+	for len(f.b) > 0 {
+		p.Frames = append(p.Frames, uint32(f.uv()))
+	}
+	return p, f.end("pack")
+}
+
+// Chunk returns the address of a chunk.
+func (c *Catalog) Chunk(id seal.Hash) (a Address, known bool, err error) {
+	err = c.view(func(tx *bbolt.Tx) error {
+		v := get(tx, bucketChunks, id[:])
+		if v == nil {
+			return nil
+		}
+		known = true
+		f := fields{b: v}
+		a = Address{f.uv(), f.uv(), uint32(f.uv())}
+		return f.end("chunk")
+	})
+	return a, known, err
+}
+
+// Pack returns the pack with that number.
+func (c *Catalog) Pack(number uint64) (p *vault.Pack, err error) {
+	err = c.view(func(tx *bbolt.Tx) error {
+		p, err = parsePack(get(tx, bucketPacks, binary.BigEndian.AppendUint64(nil, number)))
+		return err
+	})
+	if err != nil {
+		return nil, fmt.Errorf("pack number %d: %w", number, err)
+	}
+	return p, nil
+}
+
+// PackKnown reports whether some segment names the pack.
+func (c *Catalog) PackKnown(id vault.PackID) (known bool, err error) {
+	err = c.view(func(tx *bbolt.Tx) error {
+		known = get(tx, bucketPackIDs, packKey(id)) != nil
+		return nil
+	})
+	return known, err
+}
+
+// Packs yields every pack in the order of (device, seq, random), until f
+// returns an error. f may use the catalog.
+func (c *Catalog) Packs(f func(*vault.Pack) error) error {
+	last := []byte{}
+	for {
+		var batch []*vault.Pack
+		err := c.view(func(tx *bbolt.Tx) error {
+			batch = nil
+			cur := tx.Bucket([]byte(bucketPackIDs)).Cursor()
+			k, v := cur.Seek(last)
+			for ; k != nil && len(batch) < 256; k, v = cur.Next() {
+				if string(k) == string(last) {
+					continue
+				}
+				p, err := parsePack(get(tx, bucketPacks, v))
+				if err != nil {
+					return err
+				}
+				batch = append(batch, p)
+			}
+			return nil
+		})
+		if err != nil {
+			return err
+		}
+		if len(batch) == 0 {
+			return nil
+		}
+		for _, p := range batch {
+			if err := f(p); err != nil {
+				return err
+			}
+		}
+		last = packKey(batch[len(batch)-1].ID)
+	}
+}
+
+// Count tells how many chunks have an address.
+func (c *Catalog) Count() (chunks int64, err error) {
+	err = c.view(func(tx *bbolt.Tx) error {
+		chunks = int64(tx.Bucket([]byte(bucketChunks)).Stats().KeyN)
+		return nil
+	})
+	return chunks, err
+}

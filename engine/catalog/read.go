@@ -1,0 +1,73 @@
+package catalog
+
+import (
+	"context"
+	"fmt"
+
+	"holm.example/engine/seal"
+	"holm.example/engine/vault"
+)
+
+// missing is the error for a chunk that no pack has.
+func missing(id seal.Hash) error {
+	return fmt.Errorf("chunk %x: no pack has it: %w", id[:8], vault.ErrDamaged)
+}
+
+// ReadChunk reads one chunk from the vault and verifies its id.
+func (c *Catalog) ReadChunk(ctx context.Context, v *vault.Vault, id seal.Hash) ([]byte, error) {
+	a, known, err := c.Chunk(id)
+	if err != nil {
+		return nil, err
+	}
+	if !known {
+		return nil, missing(id)
+	}
+	p, err := c.Pack(a.Pack)
+	if err != nil {
+		return nil, err
+	}
+	content := make([]byte, 0, a.SizeBytes)
+	end := a.Offset + uint64(a.SizeBytes)
+	first, last := int(a.Offset/vault.FrameSize), int((end-1)/vault.FrameSize)
+	err = v.ReadFrames(ctx, p, first, last, func(i int, data []byte) error {
+		start := uint64(i) * vault.FrameSize
+		from, to := max(a.Offset, start)-start, min(end, start+uint64(len(data)))-start
+		content = append(content, data[from:to]...)
+		return nil
+	})
+	if err != nil {
+		return nil, err
+	}
+	if v.Keys.ChunkKey().ID(content) != id {
+		return nil, fmt.Errorf("%s: chunk %x has other content: %w", p.ID.Name(), id[:8], vault.ErrDamaged)
+	}
+	return content, nil
+}
+
+// EachChunk calls f with the ids of a file's chunks, in the order of the
+// file, reading the list chunks of a long list.
+func (c *Catalog) EachChunk(ctx context.Context, v *vault.Vault, list vault.Chunks, f func(seal.Hash) error) error {
+	for _, id := range list.IDs {
+		if list.Level == 0 {
+			if err := f(id); err != nil {
+				return err
+			}
+			continue
+		}
+		piece, err := c.ReadChunk(ctx, v, id)
+		if err != nil {
+			return err
+		}
+		if len(piece) > vault.ListPiece*len(id) || len(piece)%len(id) != 0 {
+			return fmt.Errorf("list chunk %x of %d bytes: %w", id[:8], len(piece), vault.ErrDamaged)
+		}
+		below := vault.Chunks{Level: list.Level - 1}
+		for ; len(piece) > 0; piece = piece[len(id):] {
+			below.IDs = append(below.IDs, seal.Hash(piece[:len(id)]))
+		}
+		if err := c.EachChunk(ctx, v, below, f); err != nil {
+			return err
+		}
+	}
+	return nil
+}

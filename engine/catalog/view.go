@@ -1,0 +1,245 @@
+package catalog
+
+import (
+	"cmp"
+	"encoding/binary"
+	"fmt"
+	"slices"
+	"strings"
+
+	"go.etcd.io/bbolt"
+
+	"holm.example/engine/seal"
+	"holm.example/engine/vault"
+)
+
+// Entry is an entry of a directory.
+type Entry struct {
+	Name string
+	vault.Node
+}
+
+// Source is a source of a device.
+type Source struct {
+	ID     seal.ID // also a directory that holds the one entry
+	Path   string
+	System string
+}
+
+// Mark is a mark in a device's journal: a snapshot.
+type Mark struct {
+	Device seal.ID
+	At     Position
+	vault.Mark
+}
+
+// LostAndFound is the directory of what has no known parent.
+func LostAndFound() seal.ID { return lostAndFound }
+
+func parseSource(v []byte) (from Position, path, system string, err error) {
+	f := fields{b: v}
+	from, path, system = Position(f.uv()), string(f.bytes()), string(f.bytes())
+	return from, path, system, f.end("source")
+}
+
+// Sources lists the sources of a device.
+func (c *Catalog) Sources(device seal.ID) (list []Source, err error) {
+	err = c.view(func(tx *bbolt.Tx) error {
+		list = nil
+		return each(tx, bucketSources, device[:], func(k, v []byte) error {
+			_, path, system, err := parseSource(v)
+			list = append(list, Source{seal.ID(k), path, system})
+			return err
+		})
+	})
+	return list, err
+}
+
+// Marks lists the marks of all devices, the oldest first.
+func (c *Catalog) Marks() (list []Mark, err error) {
+	err = c.view(func(tx *bbolt.Tx) error {
+		list = nil
+		return tx.Bucket([]byte(bucketMarks)).ForEach(func(k, v []byte) error {
+			if len(k) != 32 {
+				return ErrDamaged
+			}
+			at, n := binary.Uvarint(v)
+			if n <= 0 {
+				return ErrDamaged
+			}
+			op, err := vault.ParseOperation(v[n:])
+			m, ok := op.(*vault.Mark)
+			if err != nil || !ok {
+				return fmt.Errorf("mark: %w", ErrDamaged)
+			}
+			list = append(list, Mark{seal.ID(k[:16]), Position(at), *m})
+			return nil
+		})
+	})
+	slices.SortFunc(list, func(a, b Mark) int {
+		switch {
+		case a.Time.Before(b.Time):
+			return -1
+		case b.Time.Before(a.Time):
+			return 1
+		}
+		return cmp.Or(cmp.Compare(string(a.Device[:]), string(b.Device[:])), cmp.Compare(a.At, b.At))
+	})
+	return list, err
+}
+
+// Page returns the entries of a directory now, from the first name after
+// after on, one page of them; none means that there are no more.
+func (c *Catalog) Page(device, dir seal.ID, after string) (list []Entry, err error) {
+	err = c.view(func(tx *bbolt.Tx) error {
+		list = nil
+		page, err := pageAfter(tx, device, dir, after)
+		for i := 0; err == nil && i < len(page); i++ {
+			var e Entry
+			e, err = page[i].entry()
+			list = append(list, e)
+		}
+		return err
+	})
+	return list, err
+}
+
+func (s *stored) entry() (Entry, error) {
+	n, err := vault.ParseNode(s.node)
+	if err != nil {
+		return Entry{}, fmt.Errorf("%w: %w", ErrDamaged, err)
+	}
+	return Entry{s.name, n}, nil
+}
+
+// pageAfter returns what the first page that has names after after holds of
+// them.
+func pageAfter(tx *bbolt.Tx, device, dir seal.ID, after string) ([]stored, error) {
+	prefix := join(device[:], dir[:])
+	key := append(slices.Clone(prefix), after...)
+	c := tx.Bucket([]byte(bucketPages)).Cursor()
+	k, v := c.Seek(key)
+	if string(k) != string(key) { // the page below may hold later names
+		low, lowValue := c.Prev()
+		if k == nil {
+			low, lowValue = c.Last()
+		}
+		if strings.HasPrefix(string(low), string(prefix)) {
+			k, v = low, lowValue
+			c.Seek(low)
+		} else if k != nil {
+			k, v = c.Seek(key)
+		}
+	}
+	for ; strings.HasPrefix(string(k), string(prefix)); k, v = c.Next() {
+		page, err := parsePage(v)
+		if err != nil {
+			return nil, err
+		}
+		i := 0
+		for after != "" && i < len(page) && page[i].name <= after {
+			i++
+		}
+		if i < len(page) {
+			return page[i:], nil
+		}
+	}
+	return nil, nil
+}
+
+// pastAt returns the entries that were in a directory at a position and no
+// longer are, in the order of their names.
+func pastAt(tx *bbolt.Tx, device, dir seal.ID, at Position) ([]stored, error) {
+	prefix := join(device[:], dir[:])
+	c := tx.Bucket([]byte(bucketPast)).Cursor()
+	var list []stored
+	first := append(slices.Clone(prefix), binary.BigEndian.AppendUint64(nil, uint64(at)+1)...)
+	for k, v := c.Seek(first); strings.HasPrefix(string(k), string(prefix)); k, v = c.Next() {
+		one, err := parsePage(v)
+		if err != nil || len(one) != 1 {
+			return nil, fmt.Errorf("past entry: %w", ErrDamaged)
+		}
+		if Position(one[0].from) <= at {
+			list = append(list, one[0])
+		}
+	}
+	slices.SortFunc(list, func(a, b stored) int { return strings.Compare(a.name, b.name) })
+	return list, nil
+}
+
+// walkAt calls f for the entries that a directory had at a position, in the
+// order of their names. next gives the pages of now.
+func walkAt(past []stored, at Position, next func(after string) ([]stored, error), f func(*stored) error) error {
+	after := ""
+	for {
+		page, err := next(after)
+		if err != nil {
+			return err
+		}
+		for i := range page {
+			s := &page[i]
+			after = s.name
+			for len(past) > 0 && past[0].name < s.name {
+				if err := f(&past[0]); err != nil {
+					return err
+				}
+				past = past[1:]
+			}
+			if Position(s.from) <= at {
+				if err := f(s); err != nil {
+					return err
+				}
+			}
+		}
+		if len(page) == 0 {
+			break
+		}
+	}
+	for i := range past {
+		if err := f(&past[i]); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// entriesAt lists what a directory held at a position, within a transaction.
+func entriesAt(tx *bbolt.Tx, device, dir seal.ID, at Position) (list []stored, err error) {
+	past, err := pastAt(tx, device, dir, at)
+	if err != nil {
+		return nil, err
+	}
+	next := func(after string) ([]stored, error) { return pageAfter(tx, device, dir, after) }
+	err = walkAt(past, at, next, func(s *stored) error {
+		list = append(list, *s)
+		return nil
+	})
+	return list, err
+}
+
+// Entries calls f for the entries that a directory had at a position, in the
+// order of their names, and ends with f's first error. f may use the catalog.
+func (c *Catalog) Entries(device, dir seal.ID, at Position, f func(Entry) error) error {
+	var past []stored
+	err := c.view(func(tx *bbolt.Tx) (err error) {
+		past, err = pastAt(tx, device, dir, at)
+		return err
+	})
+	if err != nil {
+		return err
+	}
+	next := func(after string) (page []stored, err error) {
+		err = c.view(func(tx *bbolt.Tx) error {
+			page, err = pageAfter(tx, device, dir, after)
+			return err
+		})
+		return page, err
+	}
+	return walkAt(past, at, next, func(s *stored) error {
+		e, err := s.entry()
+		if err != nil {
+			return err
+		}
+		return f(e)
+	})
+}

@@ -1,0 +1,54 @@
+package engine
+
+import (
+	"errors"
+
+	"holm.example/engine/backup"
+	"holm.example/engine/restore"
+	"holm.example/engine/seal"
+	"holm.example/engine/storage"
+	"holm.example/engine/vault"
+)
+
+// What a caller tells apart. Errors of deeper packages are wrapped by, or
+// are, one of these.
+var (
+	// ErrWrongPassphrase: no key of the vault opens with that passphrase.
+	ErrWrongPassphrase = seal.ErrPassphrase
+	// ErrAlreadyRunning: another engine has the data directory open.
+	ErrAlreadyRunning = errors.New("already running")
+	// ErrNotJoined: the data directory belongs to no vault.
+	ErrNotJoined = errors.New("this data directory belongs to no vault")
+	// ErrJoined: the data directory belongs to a vault already.
+	ErrJoined = errors.New("this data directory belongs to a vault already")
+	// ErrUnreachable: the store of the vault cannot be used now.
+	ErrUnreachable = storage.ErrUnreachable
+	// ErrNoVault: there is no vault in that store.
+	ErrNoVault = vault.ErrNoVault
+	// ErrVaultExists: there is a vault in that store already.
+	ErrVaultExists = vault.ErrVaultExists
+	// ErrDamaged: an object is not what its device wrote; the text names it.
+	ErrDamaged = vault.ErrDamaged
+	// ErrNewer: only a later version of holm understands this vault.
+	ErrNewer = vault.ErrNewer
+	// ErrNotCreateOnly: the store overwrites existing objects.
+	ErrNotCreateOnly = storage.ErrNotCreateOnly
+	// ErrNoSnapshot: nothing fits what was asked for.
+	ErrNoSnapshot = errors.New("no such snapshot")
+	// ErrAmbiguous: more than one snapshot fits.
+	ErrAmbiguous = errors.New("more than one snapshot begins like that")
+	// ErrNoPath: the snapshot has no such path.
+	ErrNoPath = errors.New("not in the snapshot")
+	// ErrRenamed: an entry was restored under another name.
+	ErrRenamed = restore.ErrRenamed
+	// ErrChanged: a file changed each time it was read.
+	ErrChanged = backup.ErrChanged
+	// ErrNotEmpty: a new vault is to be made where other files are.
+	ErrNotEmpty = errors.New("the directory holds other files")
+	// ErrNoPassphrase: an empty passphrase protects nothing.
+	ErrNoPassphrase = errors.New("empty passphrase")
+	// ErrNothing: none of the sources is there.
+	ErrNothing = errors.New("none of the sources is there")
+	// ErrState: both copies of the state file are damaged.
+	ErrState = errors.New("the state of this data directory is damaged")
+)

@@ -1,0 +1,169 @@
+package engine
+
+import (
+	"context"
+	"crypto/ed25519"
+	"crypto/rand"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"io"
+	"path/filepath"
+	"strings"
+	"time"
+
+	"holm.example/engine/chunk"
+	"holm.example/engine/seal"
+	"holm.example/engine/storage"
+	"holm.example/engine/vault"
+)
+
+// Init makes a vault in a directory that is empty or missing, and makes the
+// data directory its first device.
+func Init(ctx context.Context, o Options) (Info, error) { return initVault(ctx, o, same) }
+
+func initVault(ctx context.Context, o Options, wrap storeOf) (Info, error) {
+	return enter(ctx, o, func(where string) (*vault.Vault, error) {
+		dir, err := storage.CreateDir(where)
+		if err != nil {
+			return nil, err
+		}
+		s := wrap(dir)
+		if err := checkEmpty(ctx, s, where); err != nil {
+			return nil, err
+		}
+		if err := storage.Probe(ctx, s); err != nil {
+			return nil, err
+		}
+		v, err := newVault(s, o.Chunker)
+		if err != nil {
+			return nil, err
+		}
+		d := o.Derivation
+		if d == (seal.Derivation{}) {
+			d = seal.DefaultDerivation()
+		}
+		return v, v.PutPassphraseKey(ctx, rand.Reader, o.Passphrase, d)
+	}, (*vault.Vault).PutConfig)
+}
+
+// Join makes the data directory a new device of a vault that is there.
+func Join(ctx context.Context, o Options) (Info, error) { return join(ctx, o, same) }
+
+func join(ctx context.Context, o Options, wrap storeOf) (Info, error) {
+	return enter(ctx, o, func(where string) (*vault.Vault, error) {
+		dir, err := storage.OpenDir(where)
+		if err != nil {
+			return nil, err
+		}
+		v, err := find(ctx, wrap(dir), where, nil)
+		if err != nil {
+			return nil, err
+		}
+		if err := v.Config.CheckWrite(); err != nil {
+			return nil, err
+		}
+		return v, v.UnlockWithPassphrase(ctx, o.Passphrase)
+	}, func(*vault.Vault, context.Context) error { return nil })
+}
+
+// enter is what Init and Join share: get an unlocked vault, add a device to
+// it, commit, remember.
+func enter(ctx context.Context, o Options, get func(where string) (*vault.Vault, error),
+	commit func(*vault.Vault, context.Context) error) (info Info, err error) {
+	if len(o.Passphrase) == 0 {
+		return info, ErrNoPassphrase
+	}
+	now := o.Now
+	if now == nil {
+		now = time.Now
+	}
+	where, err := filepath.Abs(o.Vault)
+	if err != nil {
+		return info, fmt.Errorf("finding the vault: %w", err)
+	}
+	lock, err := makeDataDir(o.DataDir, now())
+	if err != nil {
+		return info, err
+	}
+	defer func() { err = errors.Join(err, lock.release()) }()
+	v, err := get(where)
+	if err != nil {
+		return info, err
+	}
+	f := &stateFile{dir: o.DataDir, state: state{Vault: where, VaultID: hex.EncodeToString(v.ID[:])}}
+	if err := f.newDevice(ctx, v, o.DeviceName, now(), rand.Reader); err != nil {
+		return info, err
+	}
+	if err := commit(v, ctx); err != nil {
+		return info, err
+	}
+	return f.info(), f.save()
+}
+
+// newVault makes keys and configuration, in memory.
+func newVault(s storage.Store, sizes chunk.Sizes) (*vault.Vault, error) {
+	if sizes == (chunk.Sizes{}) {
+		sizes = vault.DefaultChunker()
+	}
+	keys, err := seal.NewKeyring(rand.Reader)
+	if err != nil {
+		return nil, err
+	}
+	c := vault.Config{Signer: [32]byte(keys.Signer().Public().(ed25519.PublicKey)), Chunker: sizes}
+	if _, err := io.ReadFull(rand.Reader, c.Nonce[:]); err != nil {
+		return nil, fmt.Errorf("naming the vault: %w", err)
+	}
+	if _, err := vault.ParseConfig(vault.FormatConfig(c)); err != nil {
+		return nil, err // chunk sizes out of bounds
+	}
+	return vault.New(s, c, keys)
+}
+
+// checkEmpty returns ErrVaultExists or ErrNotEmpty unless the store holds
+// nothing, or what an interrupted Init left.
+func checkEmpty(ctx context.Context, s storage.Store, where string) error {
+	for o, err := range s.List(ctx, "") {
+		if err != nil {
+			return err
+		}
+		switch {
+		case o.Name == vault.ConfigName || o.Name == vault.ConfigCopyName:
+			return fmt.Errorf("%s: %w", where, ErrVaultExists)
+		case strings.HasPrefix(o.Name, vault.KeysPrefix), strings.HasPrefix(o.Name, vault.DevicesPrefix),
+			strings.HasPrefix(o.Name, "probe/"):
+		default:
+			return fmt.Errorf("%s: %w", where, ErrNotEmpty)
+		}
+	}
+	return nil
+}
+
+// newDevice makes an identity, stores its card and its wrapped key, and sets
+// the state to it, which the caller saves.
+func (f *stateFile) newDevice(ctx context.Context, v *vault.Vault, name string, now time.Time, random io.Reader) error {
+	var signing, device seal.Key
+	c := &vault.Card{Name: name, Created: vault.TimeOf(now)}
+	for _, p := range [][]byte{signing[:], device[:], c.Device[:]} {
+		if _, err := io.ReadFull(random, p); err != nil {
+			return fmt.Errorf("making a device: %w", err)
+		}
+	}
+	key, err := seal.NewDeviceKey(device)
+	if err != nil {
+		return err
+	}
+	c.Signing = [32]byte(ed25519.NewKeyFromSeed(signing[:]).Public().(ed25519.PublicKey))
+	c.HPKE = [32]byte(key.Public())
+	if err := v.PutCard(ctx, c); err != nil {
+		return err
+	}
+	if err := v.PutDeviceKey(ctx, c); err != nil {
+		return err
+	}
+	s := &f.state
+	s.DeviceID, s.DeviceName = hex.EncodeToString(c.Device[:]), name
+	s.SigningSeed, s.DeviceSeed = hex.EncodeToString(signing[:]), hex.EncodeToString(device[:])
+	s.HeadSeq, s.HeadHash, s.Intents = 0, hex.EncodeToString(c.Hash[:]), nil
+	return nil
+}

@@ -1,0 +1,185 @@
+package engine
+
+import (
+	"io/fs"
+	"time"
+
+	"holm.example/engine/chunk"
+	"holm.example/engine/seal"
+)
+
+// Options are what Init and Join need.
+type Options struct {
+	// DataDir is the data directory to make; it must not belong to a vault.
+	DataDir string
+	// Vault is the directory of the vault.
+	Vault string
+	// Passphrase opens the vault; it is not kept.
+	Passphrase []byte
+	// DeviceName is what people call this device; it is stored sealed.
+	DeviceName string
+	// Now is the clock; nil means time.Now.
+	Now func() time.Time
+	// Derivation are the costs of the passphrase (Init only); the zero value
+	// means seal.DefaultDerivation.
+	Derivation seal.Derivation
+	// Chunker are the chunk sizes of the vault (Init only); the zero value
+	// means vault.DefaultChunker.
+	Chunker chunk.Sizes
+}
+
+// Info says what a data directory belongs to.
+type Info struct {
+	Vault      string // where the vault is
+	VaultID    string // 64 hexadecimal digits
+	DeviceID   string // 32 hexadecimal digits
+	DeviceName string
+	DataDir    string
+}
+
+// OpenOptions are what Open needs.
+type OpenOptions struct {
+	DataDir string
+	// Vault, if not empty, is where the vault is now; it is remembered.
+	Vault string
+	// Now is the clock; nil means time.Now.
+	Now func() time.Time
+	// Note tells the person a thing worth a line, such as a catalog that is
+	// rebuilt; nil means nobody listens.
+	Note func(format string, args ...any)
+}
+
+// Progress is how far a run is. Totals are 0 while they are not known.
+type Progress struct {
+	Path       string // what is being worked on
+	Files      int64
+	Bytes      int64 // read from sources, or written back, or checked
+	TotalFiles int64
+	TotalBytes int64
+	Problems   int64
+}
+
+// Problem is something that a run could not do; the rest was done.
+type Problem struct {
+	Path string // raw bytes; of a source, of the target, or an object name
+	Err  error
+}
+
+// BackupOptions say what to back up.
+type BackupOptions struct {
+	// Paths are the sources, absolute or relative to the working directory.
+	Paths []string
+	// Label is stored with the snapshot.
+	Label string
+	// Progress is called now and then, from one goroutine; it may be nil.
+	Progress func(Progress)
+}
+
+// BackupReport is what a backup did.
+type BackupReport struct {
+	// Snapshot is the id of the new snapshot; empty if there is none, because
+	// the scan was not complete.
+	Snapshot    string
+	Files       int64 // seen
+	Directories int64
+	Others      int64 // symlinks and special files
+	Changed     int64 // entries that were new or changed
+	Deleted     int64 // entries that were gone
+	Bytes       int64 // size of all files seen
+	ReadBytes   int64 // read from sources
+	NewBytes    int64 // of chunks that the vault did not have
+	StoredBytes int64 // of the packs and segments that were written
+	Segments    int64
+	Started     time.Time
+	Finished    time.Time
+	// Problems are sources that could not be read.
+	Problems []Problem
+}
+
+// Snapshot is a named point in time of one device.
+type Snapshot struct {
+	ID         string // 32 hexadecimal digits; a unique prefix names it too
+	Time       time.Time
+	DeviceID   string
+	DeviceName string
+	Label      string
+	Paths      []string // of its sources
+}
+
+// ListOptions say what to list.
+type ListOptions struct {
+	// At is "latest", a snapshot id or its unique prefix, or a time: the
+	// newest snapshot not after it (RFC 3339, or 2006-01-02[ 15:04[:05]] in
+	// local time). Empty means latest.
+	At string
+	// Path is a path as it was at the source, or one that begins with the
+	// base name of a source. Empty means the sources.
+	Path string
+	// Recursive lists everything below.
+	Recursive bool
+}
+
+// Entry is a file, directory, symlink or special file in a snapshot.
+type Entry struct {
+	Path      string // as it was at the source, with slashes; raw bytes
+	Mode      fs.FileMode
+	SizeBytes int64
+	ModTime   time.Time
+	UID, GID  uint32
+	Target    string // of a symlink
+}
+
+// RestoreOptions say what to restore, and where.
+type RestoreOptions struct {
+	// At is as in ListOptions.
+	At string
+	// Paths are as ListOptions.Path; empty means everything.
+	Paths []string
+	// To is the directory to restore into; it is made if it is missing. Each
+	// source or path is restored as To/<its base name>.
+	To string
+	// Overwrite replaces files that are in the way. Without it nothing that
+	// exists is touched: what would collide gets a suffix.
+	Overwrite bool
+	// Progress is called now and then, from one goroutine; it may be nil.
+	Progress func(Progress)
+}
+
+// RestoreReport is what a restore did.
+type RestoreReport struct {
+	Snapshot    Snapshot
+	Files       int64
+	Directories int64
+	Others      int64
+	Bytes       int64 // written
+	ReadBytes   int64 // sealed bytes read from packs
+	Started     time.Time
+	Finished    time.Time
+	// Problems are entries that could not be written as they were, or got
+	// another name (the error is ErrRenamed).
+	Problems []Problem
+}
+
+// CheckOptions say how deep to check.
+type CheckOptions struct {
+	// ReadData reads every pack and verifies every seal and chunk id.
+	ReadData bool
+	// Progress is called now and then, from one goroutine; it may be nil.
+	Progress func(Progress)
+}
+
+// CheckReport is what a check found.
+type CheckReport struct {
+	Devices   int64
+	Segments  int64
+	Snapshots int64
+	Packs     int64
+	Chunks    int64
+	Entries   int64
+	ReadBytes int64
+	DeadPacks int64 // packs that no segment names: space, not damage
+	Started   time.Time
+	Finished  time.Time
+	// Problems are what is damaged, each naming the object.
+	Problems []Problem
+}

@@ -1,0 +1,312 @@
+package restore
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"slices"
+
+	"holm.example/engine/catalog"
+	"holm.example/engine/seal"
+	"holm.example/engine/vault"
+)
+
+// Bounds of a plan: how many pieces it holds, and how many files are open.
+const (
+	maxPieces = 16384
+	maxFiles  = 4096
+	maxOpen   = 128
+)
+
+// piece is a chunk and one place that it goes to.
+type piece struct {
+	id     seal.Hash
+	at     catalog.Address
+	file   *file
+	offset int64
+}
+
+// file is a file that is not complete yet.
+type file struct {
+	entry   catalog.Entry
+	path    string // wanted
+	handle  *os.File
+	created bool
+	planned bool  // all pieces are in plans
+	left    int64 // pieces that are planned and not written
+	failed  bool
+}
+
+// plan collects pieces until it is full, and then reads them by pack.
+type plan struct {
+	run    *run
+	pieces []piece
+	files  map[*file]struct{} // not complete
+	open   []*file            // with a handle, the oldest first
+}
+
+// add plans the content of a file.
+func (p *plan) add(path string, e catalog.Entry) error {
+	f := &file{entry: e, path: path}
+	if p.files == nil {
+		p.files = map[*file]struct{}{}
+	}
+	p.files[f] = struct{}{}
+	var offset int64
+	err := p.run.Catalog.EachChunk(p.run.ctx, p.run.Vault, e.Chunks, func(id seal.Hash) error {
+		at, known, err := p.run.Catalog.Chunk(id)
+		if err != nil {
+			return err
+		}
+		if !known {
+			return fmt.Errorf("chunk %x: no pack has it: %w", id[:8], vault.ErrDamaged)
+		}
+		p.pieces = append(p.pieces, piece{id, at, f, offset})
+		f.left++
+		offset += int64(at.SizeBytes)
+		if len(p.pieces) >= maxPieces {
+			return p.flush()
+		}
+		return nil
+	})
+	if err == nil && uint64(offset) != e.SizeBytes {
+		err = fmt.Errorf("%d of %d bytes: %w: %w", offset, e.SizeBytes, ErrSize, vault.ErrDamaged)
+	}
+	if errors.Is(err, vault.ErrDamaged) {
+		p.fail(f, err)
+		err = nil
+	}
+	if err != nil {
+		return err
+	}
+	f.planned = true
+	if err := p.finish(f); err != nil {
+		return err
+	}
+	if len(p.pieces) >= maxPieces || len(p.files) >= maxFiles {
+		return p.flush()
+	}
+	return nil
+}
+
+// flush reads everything planned, each pack from its start to its end.
+func (p *plan) flush() error {
+	pieces := p.pieces
+	p.pieces = nil
+	slices.SortStableFunc(pieces, func(a, b piece) int {
+		return cmp.Or(cmp.Compare(a.at.Pack, b.at.Pack), cmp.Compare(a.at.Offset, b.at.Offset))
+	})
+	for len(pieces) > 0 {
+		n := adjacent(pieces)
+		if err := p.read(pieces[:n]); err != nil {
+			return err
+		}
+		pieces = pieces[n:]
+	}
+	return nil
+}
+
+func lastFrame(a catalog.Address) uint64 {
+	return (a.Offset + uint64(a.SizeBytes) - 1) / vault.FrameSize
+}
+
+// adjacent is how many pieces from the first on lie in frames of one pack
+// that follow each other.
+func adjacent(pieces []piece) int {
+	last := lastFrame(pieces[0].at)
+	for i, q := range pieces {
+		if q.at.Pack != pieces[0].at.Pack || q.at.Offset/vault.FrameSize > last+1 {
+			return i
+		}
+		last = max(last, lastFrame(q.at))
+	}
+	return len(pieces)
+}
+
+// read reads the frames of adjacent pieces once, and writes the pieces.
+func (p *plan) read(pieces []piece) error {
+	r := p.run
+	pack, err := r.Catalog.Pack(pieces[0].at.Pack)
+	if err != nil {
+		return err
+	}
+	first, last := pieces[0].at.Offset/vault.FrameSize, uint64(0)
+	for _, q := range pieces {
+		last = max(last, lastFrame(q.at))
+	}
+	var content []byte
+	err = r.Vault.ReadFrames(r.ctx, pack, int(first), int(last), func(i int, data []byte) error {
+		r.report.ReadBytes += int64(pack.Frames[i])
+		start := uint64(i) * vault.FrameSize
+		end := start + uint64(len(data))
+		for len(pieces) > 0 && pieces[0].at.Offset < end {
+			a := pieces[0].at
+			from := a.Offset + uint64(len(content))
+			to := min(a.Offset+uint64(a.SizeBytes), end)
+			if from < start || from > to {
+				return fmt.Errorf("%s: chunks overlap: %w", pack.ID.Name(), vault.ErrDamaged)
+			}
+			content = append(content, data[from-start:to-start]...)
+			if len(content) < int(a.SizeBytes) {
+				return nil // the rest is in the next frame
+			}
+			n, err := p.write(pieces, content)
+			if err != nil {
+				return err
+			}
+			pieces, content = pieces[n:], content[:0]
+		}
+		return nil
+	})
+	if errors.Is(err, vault.ErrDamaged) {
+		return p.salvage(pieces)
+	}
+	return err
+}
+
+// write verifies a chunk and writes it wherever it goes; it returns how many
+// pieces that were.
+func (p *plan) write(pieces []piece, content []byte) (n int, err error) {
+	id := pieces[0].id
+	if p.run.Vault.Keys.ChunkKey().ID(content) != id {
+		return 0, fmt.Errorf("chunk %x has other content: %w", id[:8], vault.ErrDamaged)
+	}
+	for n < len(pieces) && pieces[n].id == id && pieces[n].at == pieces[0].at {
+		if err := p.writePiece(pieces[n], content); err != nil {
+			return n, err
+		}
+		n++
+	}
+	return n, nil
+}
+
+// salvage reads pieces one by one after reading them together found damage.
+func (p *plan) salvage(pieces []piece) error {
+	for _, q := range pieces {
+		content, err := p.run.Catalog.ReadChunk(p.run.ctx, p.run.Vault, q.id)
+		switch {
+		case errors.Is(err, vault.ErrDamaged):
+			p.fail(q.file, err)
+			err = nil
+		case err == nil:
+			err = p.writePiece(q, content)
+		}
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// writePiece writes a chunk to a file, and finishes the file if it was the
+// last. The error is one that ends the run.
+func (p *plan) writePiece(q piece, content []byte) error {
+	f := q.file
+	f.left--
+	if !f.failed {
+		err := p.reach(f)
+		if err == nil {
+			_, err = f.handle.WriteAt(content, q.offset)
+		}
+		if err != nil {
+			p.fail(f, err)
+		} else {
+			p.run.report.Bytes += int64(len(content))
+			p.run.tell(f.path)
+		}
+	}
+	return errors.Join(p.finish(f), context.Cause(p.run.ctx))
+}
+
+// reach makes sure that the file has an open handle.
+func (p *plan) reach(f *file) error {
+	if f.handle != nil {
+		return nil
+	}
+	if len(p.open) >= maxOpen {
+		if err := p.shut(p.open[0]); err != nil {
+			return err
+		}
+	}
+	var err error
+	if f.created {
+		f.handle, err = p.run.tree.Open(p.run.actual(f.path))
+	} else {
+		err = p.run.place(f.path, vault.KindFile, func(path string) error {
+			h, err := p.run.tree.Create(path)
+			f.handle = h
+			return err
+		})
+		f.created = err == nil
+	}
+	if err == nil {
+		p.open = append(p.open, f)
+	}
+	return err
+}
+
+// shut closes the handle of a file.
+func (p *plan) shut(f *file) error {
+	if f.handle == nil {
+		return nil
+	}
+	err := f.handle.Close()
+	f.handle = nil
+	p.open = slices.DeleteFunc(p.open, func(o *file) bool { return o == f })
+	return err
+}
+
+// fail gives a file up: it is reported, and removed if it was made.
+func (p *plan) fail(f *file, err error) {
+	if f.failed {
+		return
+	}
+	f.failed = true
+	p.run.problem(f.path, err)
+	p.remove(f)
+}
+
+func (p *plan) remove(f *file) {
+	err := p.shut(f)
+	if f.created {
+		err = errors.Join(err, p.run.tree.Remove(p.run.actual(f.path)))
+		f.created = false
+	}
+	if err != nil {
+		p.run.problem(f.path, fmt.Errorf("removing an incomplete file: %w", err))
+	}
+}
+
+// finish completes a file when all of its pieces are written.
+func (p *plan) finish(f *file) error {
+	if f.left > 0 || !f.planned && !f.failed {
+		return nil
+	}
+	delete(p.files, f)
+	if f.failed {
+		return nil
+	}
+	err := p.reach(f) // also makes an empty file
+	if err == nil {
+		err = p.shut(f)
+	}
+	if err == nil {
+		err = p.run.tree.SetMetadata(p.run.actual(f.path), entryOf(f.entry))
+		p.run.report.Files++
+	}
+	if err != nil {
+		p.run.problem(f.path, err)
+	}
+	return nil
+}
+
+// abandon removes the files that are not complete, after an error.
+func (p *plan) abandon() error {
+	for f := range p.files {
+		f.failed = true
+		p.remove(f)
+	}
+	return nil
+}

@@ -1,0 +1,371 @@
+package engine
+
+import (
+	"context"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"path/filepath"
+	"strings"
+	"time"
+
+	"holm.example/engine/catalog"
+	"holm.example/engine/restore"
+	"holm.example/engine/source"
+	"holm.example/engine/upkeep"
+	"holm.example/engine/vault"
+	"holm.example/internal/durable"
+)
+
+// Snapshots lists the snapshots of all devices, the oldest first.
+func (e *Engine) Snapshots(ctx context.Context) (list []Snapshot, err error) {
+	err = e.withCatalog(ctx, func() error {
+		marks, err := e.catalog.Marks()
+		if err != nil {
+			return err
+		}
+		list = nil
+		for i := range marks {
+			s, err := e.snapshot(&marks[i])
+			if err != nil {
+				return err
+			}
+			list = append(list, s)
+		}
+		return nil
+	})
+	return list, err
+}
+
+func (e *Engine) snapshot(m *catalog.Mark) (Snapshot, error) {
+	s := Snapshot{ID: hex.EncodeToString(m.ID[:]), Time: m.Time.Time(), DeviceID: hex.EncodeToString(m.Device[:]), Label: m.Label}
+	d, _, err := e.catalog.Device(m.Device)
+	if err != nil {
+		return s, err
+	}
+	s.DeviceName = d.Card.Name
+	sources, err := e.sources(m)
+	for _, src := range sources {
+		s.Paths = append(s.Paths, src.Path)
+	}
+	return s, err
+}
+
+// sources are the sources of a mark, in its order.
+func (e *Engine) sources(m *catalog.Mark) (list []catalog.Source, err error) {
+	all, err := e.catalog.Sources(m.Device)
+	if err != nil {
+		return nil, err
+	}
+	for _, id := range m.Sources {
+		for _, s := range all {
+			if s.ID == id {
+				list = append(list, s)
+			}
+		}
+	}
+	return list, nil
+}
+
+// mark finds the mark that at names; see ListOptions.At. The latest is that of
+// this device if it has any.
+func (e *Engine) mark(at string) (*catalog.Mark, error) {
+	marks, err := e.catalog.Marks()
+	if err != nil {
+		return nil, err
+	}
+	var fits []*catalog.Mark
+	until, isTime := parseTime(at)
+	latest := at == "" || at == "latest"
+	for i := range marks {
+		m := &marks[i]
+		switch {
+		case latest || isTime && !m.Time.Time().After(until):
+			if own := e.state.Head().Device; len(fits) == 0 || m.Device == own || fits[0].Device != own {
+				fits = []*catalog.Mark{m}
+			}
+		case !isTime && strings.HasPrefix(hex.EncodeToString(m.ID[:]), strings.ToLower(at)):
+			fits = append(fits, m)
+		}
+	}
+	switch {
+	case len(fits) > 1:
+		return nil, fmt.Errorf("%q: %w", at, ErrAmbiguous)
+	case len(fits) == 0 && latest:
+		return nil, fmt.Errorf("the vault has none yet: %w", ErrNoSnapshot)
+	case len(fits) == 0:
+		return nil, fmt.Errorf("%q: %w", at, ErrNoSnapshot)
+	}
+	return fits[0], nil
+}
+
+// parseTime reads a time as people write it; without a zone it is local. A
+// date means the end of that day, a minute its end.
+func parseTime(s string) (time.Time, bool) {
+	for _, f := range []struct {
+		layout string
+		span   time.Duration
+	}{
+		{"2006-01-02", 24*time.Hour - 1}, {"2006-01-02 15:04", time.Minute - 1}, {"2006-01-02 15:04:05", time.Second - 1},
+		{"2006-01-02T15:04", time.Minute - 1}, {"2006-01-02T15:04:05", time.Second - 1},
+	} {
+		if t, err := time.ParseInLocation(f.layout, s, time.Local); err == nil {
+			return t.Add(f.span), true
+		}
+	}
+	t, err := time.Parse(time.RFC3339Nano, s)
+	return t, err == nil
+}
+
+// found is an entry of a snapshot with the path it had.
+type found struct {
+	path string
+	catalog.Entry
+}
+
+// errStop ends an iteration early.
+var errStop = errors.New("stop")
+
+// lookup finds one name in a directory.
+func (e *Engine) lookup(m *catalog.Mark, dir found, name string) (found, error) {
+	var hit *catalog.Entry
+	err := e.catalog.Entries(m.Device, dir.Directory, m.At, func(c catalog.Entry) error {
+		if c.Name == name {
+			hit = &c
+			return errStop
+		}
+		return nil
+	})
+	if hit != nil {
+		return found{below(dir.path, name), *hit}, nil
+	}
+	if err == nil {
+		err = fmt.Errorf("%s: %w", below(dir.path, name), ErrNoPath)
+	}
+	return found{}, err
+}
+
+func below(dir, name string) string { return strings.TrimSuffix(dir, "/") + "/" + name }
+
+// tops are the entries of a mark's sources, and lost+found if it holds
+// anything.
+func (e *Engine) tops(m *catalog.Mark) (list []found, err error) {
+	sources, err := e.sources(m)
+	if err != nil {
+		return nil, err
+	}
+	for _, s := range sources {
+		err := e.catalog.Entries(m.Device, s.ID, m.At, func(c catalog.Entry) error {
+			list = append(list, found{filepath.ToSlash(s.Path), c})
+			return nil
+		})
+		if err != nil {
+			return nil, err
+		}
+	}
+	lost := catalog.Entry{Name: "lost+found", Node: vault.Node{
+		Meta: vault.Meta{Mode: 0o700}, Kind: vault.KindDirectory, Directory: catalog.LostAndFound()}}
+	err = e.catalog.Entries(m.Device, lost.Directory, m.At, func(catalog.Entry) error { return errStop })
+	if errors.Is(err, errStop) {
+		return append(list, found{"lost+found", lost}), nil
+	}
+	return list, err
+}
+
+// at finds what a path names in a snapshot: one entry, or all sources below
+// it. The path is one of the source, or begins with a source's base name.
+func (e *Engine) at(m *catalog.Mark, path string) ([]found, error) {
+	tops, err := e.tops(m)
+	if err != nil || path == "" {
+		return tops, err
+	}
+	want := strings.TrimSuffix(filepath.ToSlash(path), "/")
+	var below []found
+	for _, byName := range []bool{false, true} {
+		for _, t := range tops {
+			start := strings.TrimSuffix(t.path, "/")
+			if byName {
+				start = t.Name
+			}
+			if strings.HasPrefix(start+"/", want+"/") && start != want && !byName {
+				below = append(below, t)
+				continue
+			}
+			rest, ok := strings.CutPrefix(want+"/", start+"/")
+			if !ok {
+				continue
+			}
+			hit, err := e.descend(m, t, strings.TrimSuffix(rest, "/"))
+			if err != nil {
+				return nil, err
+			}
+			return []found{hit}, nil
+		}
+		if len(below) > 0 {
+			return below, nil
+		}
+	}
+	return nil, fmt.Errorf("%s: %w", path, ErrNoPath)
+}
+
+func (e *Engine) descend(m *catalog.Mark, from found, rest string) (hit found, err error) {
+	hit = from
+	for rest != "" {
+		var name string
+		name, rest, _ = strings.Cut(rest, "/")
+		if hit.Kind != vault.KindDirectory {
+			return hit, fmt.Errorf("%s: %w", below(hit.path, name), ErrNoPath)
+		}
+		if hit, err = e.lookup(m, hit, name); err != nil {
+			return hit, err
+		}
+	}
+	return hit, nil
+}
+
+// List calls f for the entries of a snapshot, in the order of their names,
+// and ends with f's first error. Without a path these are the sources; with
+// the path of a directory, what is in it; with that of a file, the file.
+func (e *Engine) List(ctx context.Context, o ListOptions, f func(Entry) error) error {
+	return e.withCatalog(ctx, func() error {
+		m, err := e.mark(o.At)
+		if err != nil {
+			return err
+		}
+		hits, err := e.at(m, o.Path)
+		if err != nil {
+			return err
+		}
+		inside := len(hits) == 1 && o.Path != "" && hits[0].Kind == vault.KindDirectory
+		for _, h := range hits {
+			if !inside {
+				if err := f(entryOf(h)); err != nil {
+					return err
+				}
+			}
+			if inside || o.Recursive {
+				if err := e.list(ctx, m, h, o.Recursive, f); err != nil {
+					return err
+				}
+			}
+		}
+		return nil
+	})
+}
+
+func (e *Engine) list(ctx context.Context, m *catalog.Mark, dir found, recursive bool, f func(Entry) error) error {
+	if dir.Kind != vault.KindDirectory {
+		return nil
+	}
+	return e.catalog.Entries(m.Device, dir.Directory, m.At, func(c catalog.Entry) error {
+		h := found{below(dir.path, c.Name), c}
+		if err := errors.Join(ctx.Err(), f(entryOf(h))); err != nil || !recursive {
+			return err
+		}
+		return e.list(ctx, m, h, recursive, f)
+	})
+}
+
+func entryOf(h found) Entry {
+	s := source.Entry{Mode: h.Meta.Mode}
+	switch h.Kind {
+	case vault.KindFile:
+		s.Kind = source.File
+	case vault.KindDirectory:
+		s.Kind = source.Directory
+	case vault.KindSymlink:
+		s.Kind = source.Symlink
+	case vault.KindSpecial:
+		s.Kind = source.Special
+	}
+	switch h.Special {
+	case vault.FIFO:
+		s.Special = source.FIFO
+	case vault.Socket:
+		s.Special = source.Socket
+	case vault.CharDevice:
+		s.Special = source.CharDevice
+	case vault.BlockDevice:
+		s.Special = source.BlockDevice
+	}
+	return Entry{Path: h.path, Mode: s.FileMode(), SizeBytes: int64(h.SizeBytes), ModTime: h.Meta.ModTime.Time(),
+		UID: h.Meta.UID, GID: h.Meta.GID, Target: h.Target}
+}
+
+// Restore writes back what a snapshot holds. With problems in the report,
+// everything else is restored; ErrDamaged means that the content of some
+// files is damaged in the vault, and they are left out.
+func (e *Engine) Restore(ctx context.Context, o RestoreOptions) (RestoreReport, error) {
+	report := RestoreReport{Started: e.now()}
+	err := e.withCatalog(ctx, func() error { return e.restore(ctx, o, &report) })
+	report.Finished = e.now()
+	return report, err
+}
+
+func (e *Engine) restore(ctx context.Context, o RestoreOptions, report *RestoreReport) error {
+	m, err := e.mark(o.At)
+	if err != nil {
+		return err
+	}
+	if report.Snapshot, err = e.snapshot(m); err != nil {
+		return err
+	}
+	paths := o.Paths
+	if len(paths) == 0 {
+		paths = []string{""}
+	}
+	q := restore.Request{Vault: e.vault, Catalog: e.catalog, Device: m.Device, At: m.At, To: o.To, Overwrite: o.Overwrite, Now: e.now}
+	for _, p := range paths {
+		hits, err := e.at(m, p)
+		if err != nil {
+			return err
+		}
+		for _, h := range hits {
+			q.Entries = append(q.Entries, h.Entry)
+		}
+	}
+	if o.Progress != nil {
+		q.Progress = func(path string, r *restore.Report) {
+			o.Progress(Progress{Path: path, Files: r.Files, Bytes: r.Bytes, Problems: int64(len(r.Problems))})
+		}
+	}
+	if err := durable.MkdirAll(o.To, 0o700); err != nil {
+		return fmt.Errorf("making the target: %w", err)
+	}
+	r, err := restore.Run(ctx, q)
+	report.Files, report.Directories, report.Others = r.Files, r.Directories, r.Others
+	report.Bytes, report.ReadBytes, report.Problems = r.Bytes, r.ReadBytes, nil
+	for _, p := range r.Problems {
+		report.Problems = append(report.Problems, Problem{filepath.Join(o.To, filepath.FromSlash(p.Path)), p.Err})
+	}
+	return errors.Join(err, r.Damage)
+}
+
+// Check checks the vault. Damage is in the report's problems, each naming the
+// object and wrapping ErrDamaged; the error is one that ended the check.
+func (e *Engine) Check(ctx context.Context, o CheckOptions) (CheckReport, error) {
+	report := CheckReport{Started: e.now()}
+	err := e.withCatalog(ctx, func() error {
+		q := upkeep.Request{Vault: e.vault, Catalog: e.catalog, Own: e.state.Head(), ReadData: o.ReadData, Now: e.now}
+		if o.Progress != nil {
+			q.Progress = func(object string, r *upkeep.Report) {
+				o.Progress(Progress{Path: object, Files: r.Packs, Bytes: r.ReadBytes, Problems: int64(len(r.Problems))})
+			}
+		}
+		r, err := upkeep.Check(ctx, q)
+		report.Devices, report.Segments, report.Entries, report.Packs = r.Devices, r.Segments, r.Entries, r.Packs
+		report.Chunks, report.ReadBytes, report.DeadPacks = r.Chunks, r.ReadBytes, r.DeadPacks
+		report.Problems = nil
+		for _, p := range r.Problems {
+			report.Problems = append(report.Problems, Problem{p.Object, p.Err})
+		}
+		return err
+	})
+	if err == nil {
+		var marks []catalog.Mark
+		marks, err = e.catalog.Marks()
+		report.Snapshots = int64(len(marks))
+	}
+	report.Finished = e.now()
+	return report, err
+}
