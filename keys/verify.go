@@ -140,10 +140,16 @@ func checkSignature(signed []byte, sig *packet.Signature, signer *Certificate, p
 		return err
 	}
 	made := sig.CreationTime
-	if made.Before(signer.created) || made.Before(policy.NotBefore) || made.After(policy.Now.Add(MaxSkew)) || sig.SigExpired(policy.Now) {
+	if made.Before(signer.created) || made.Before(policy.NotBefore) || made.After(policy.Now.Add(MaxSkew)) || expired(sig, policy.Now) {
 		return fmt.Errorf("%w: %s made it at %s", ErrSignatureTime, signer.fingerprint, made.UTC().Format(time.RFC3339))
 	}
 	return nil
+}
+
+// expired says whether the signature itself, not its key, has ended.
+func expired(sig *packet.Signature, now time.Time) bool {
+	secs := sig.SigLifetimeSecs
+	return secs != nil && *secs > 0 && !now.Before(sig.CreationTime.Add(time.Duration(*secs)*time.Second))
 }
 
 // add counts a signature unless its signer is counted already.
