@@ -11,9 +11,9 @@ import (
 	"testing"
 	"time"
 
-	"holm.example/engine/chunk"
 	"holm.example/engine/seal"
 	"holm.example/engine/source"
+	"holm.example/engine/vault"
 )
 
 // cheap is the least that the format allows for a passphrase.
@@ -22,7 +22,7 @@ func cheap() seal.Derivation {
 }
 
 // small chunks, so that small files have many.
-func small() chunk.Sizes { return chunk.Sizes{Minimum: 256, Average: 1024, Maximum: 4096} }
+func small() vault.ChunkSizes { return vault.ChunkSizes{Minimum: 256, Average: 1024, Maximum: 4096} }
 
 const passphrase = "correct horse"
 

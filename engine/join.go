@@ -12,7 +12,6 @@ import (
 	"strings"
 	"time"
 
-	"holm.example/engine/chunk"
 	"holm.example/engine/seal"
 	"holm.example/engine/storage"
 	"holm.example/engine/vault"
@@ -102,8 +101,8 @@ func enter(ctx context.Context, o Options, get func(where string) (*vault.Vault,
 }
 
 // newVault makes keys and configuration, in memory.
-func newVault(s storage.Store, sizes chunk.Sizes) (*vault.Vault, error) {
-	if sizes == (chunk.Sizes{}) {
+func newVault(s storage.Store, sizes vault.ChunkSizes) (*vault.Vault, error) {
+	if sizes == (vault.ChunkSizes{}) {
 		sizes = vault.DefaultChunker()
 	}
 	keys, err := seal.NewKeyring(rand.Reader)

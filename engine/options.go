@@ -4,8 +4,8 @@ import (
 	"io/fs"
 	"time"
 
-	"holm.example/engine/chunk"
 	"holm.example/engine/seal"
+	"holm.example/engine/vault"
 )
 
 // Options are what Init and Join need.
@@ -25,7 +25,7 @@ type Options struct {
 	Derivation seal.Derivation
 	// Chunker are the chunk sizes of the vault (Init only); the zero value
 	// means vault.DefaultChunker.
-	Chunker chunk.Sizes
+	Chunker vault.ChunkSizes
 }
 
 // Info says what a data directory belongs to.

@@ -66,7 +66,7 @@ func Run(ctx context.Context, w *Writer, q Request) (*Report, error) {
 	report := &Report{}
 	var gear [256]uint64
 	w.Vault.Keys.Gear(&gear)
-	cutter := chunk.NewCutter(&gear, w.Vault.Config.Chunker)
+	cutter := chunk.NewCutter(&gear, chunk.Sizes(w.Vault.Config.Chunker))
 	skip := map[string]bool{}
 	for _, dir := range q.Own {
 		skip[filepath.ToSlash(dir)] = true

@@ -9,7 +9,6 @@ import (
 	"slices"
 	"strings"
 
-	"holm.example/engine/chunk"
 	"holm.example/engine/seal"
 )
 
@@ -20,8 +19,14 @@ const Format = 1
 type Config struct {
 	Nonce    seal.ID
 	Signer   [32]byte // Ed25519 public key of the vault
-	Chunker  chunk.Sizes
+	Chunker  ChunkSizes
 	Features Features
+}
+
+// ChunkSizes are the parameters of the cutter, in bytes; docs/vault-format.md,
+// section 3.
+type ChunkSizes struct {
+	Minimum, Average, Maximum int
 }
 
 // Features are the words that a reader must know; docs/vault-format.md,
@@ -33,8 +38,8 @@ type Features struct {
 }
 
 // DefaultChunker are the chunk sizes of a new vault.
-func DefaultChunker() chunk.Sizes {
-	return chunk.Sizes{Minimum: 256 << 10, Average: 1 << 20, Maximum: 4 << 20}
+func DefaultChunker() ChunkSizes {
+	return ChunkSizes{Minimum: 256 << 10, Average: 1 << 20, Maximum: 4 << 20}
 }
 
 type configJSON struct {
@@ -103,7 +108,7 @@ func ParseConfig(b []byte) (Config, error) {
 		return c, ErrMalformed
 	}
 	c.Nonce, c.Signer = nonce, [32]byte(signer)
-	c.Chunker = chunk.Sizes{Minimum: j.Chunker.Minimum, Average: j.Chunker.Average, Maximum: j.Chunker.Maximum}
+	c.Chunker = ChunkSizes{Minimum: j.Chunker.Minimum, Average: j.Chunker.Average, Maximum: j.Chunker.Maximum}
 	c.Features = j.Features
 	if err := c.check(); err != nil {
 		return c, err
