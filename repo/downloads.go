@@ -87,7 +87,7 @@ func unless(arch, every, separator string) string {
 // planDownloads plans releases/<version>, its copies without versions, the
 // alias of the newest and the landing page. It returns the newest version.
 func (p *publish) planDownloads() (newest string, err error) {
-	newest = p.head.Channels[p.o.Channel].Version
+	newest = p.newest
 	dir := releaseDir(p.v.Number)
 	var named, plain []sum
 	origin := map[string]string{} // plain name → artifact

@@ -3,11 +3,11 @@ package repo
 import (
 	"bytes"
 	"context"
-	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
 	"fmt"
 	"maps"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -35,6 +35,13 @@ type headChannel struct {
 	Date     time.Time         `json:"date"`
 	Revision int64             `json:"revision"` // greatest of the channel
 	Pointers map[string]string `json:"pointers"` // name → SHA-256
+	Before   headBefore        `json:"before"`   // what was there when the publish began
+}
+
+// A headBefore is what a publish that is killed leaves behind.
+type headBefore struct {
+	Version  string            `json:"version"`
+	Pointers map[string]string `json:"pointers"`
 }
 
 // parseHead reads publish/head and refuses what no publisher writes.
@@ -49,7 +56,7 @@ func parseHead(data []byte) (*head, error) {
 		return nil, fmt.Errorf("%w: %s has format %q", ErrForeign, headName, h.Format)
 	}
 	for name, c := range h.Channels {
-		if !nameForm.MatchString(name) || !versionForm.MatchString(c.Version) || len(c.Pointers) > maxPointers {
+		if !nameForm.MatchString(name) || !versionForm.MatchString(c.Version) || c.Before.Version != "" && !versionForm.MatchString(c.Before.Version) || len(c.Pointers) > maxPointers {
 			return nil, fmt.Errorf("%w: %s names channel %q, version %q", ErrForeign, headName, name, c.Version)
 		}
 	}
@@ -69,12 +76,7 @@ func readHead(ctx context.Context, r Reader) (*head, error) {
 }
 
 // next returns the head of the publish to come.
-func (h *head) next(o *Options, c headChannel, pointers map[string][]byte) ([]byte, error) {
-	c.Pointers = map[string]string{}
-	for name, data := range pointers {
-		sum := sha256.Sum256(data)
-		c.Pointers[name] = hex.EncodeToString(sum[:])
-	}
+func (h *head) next(o *Options, c headChannel) ([]byte, error) {
 	out := head{headFormat, o.Product, o.URL, h.Number + 1, maps.Clone(h.Channels)}
 	if out.Channels == nil {
 		out.Channels = map[string]headChannel{}
@@ -84,19 +86,48 @@ func (h *head) next(o *Options, c headChannel, pointers map[string][]byte) ([]by
 	return append(data, '\n'), err
 }
 
-// unfinished reports whether a pointer does not hold what the last publish
-// was going to write: it is at work, or was killed.
-func (h *head) unfinished(ctx context.Context, r Reader, channel string) (bool, error) {
-	for name, want := range h.Channels[channel].Pointers {
+// unfinished reports whether pointers still hold what they held before the
+// last publish: it is at work, or was killed. foreign are those that hold
+// neither that nor what the last publish was going to write.
+func (h *head) unfinished(ctx context.Context, r Reader, channel string) (unfinished bool, foreign []string, err error) {
+	c := h.Channels[channel]
+	for name, want := range c.Pointers {
 		sum, there, err := sumOf(ctx, r, name)
 		if err != nil {
-			return false, err
+			return false, nil, err
 		}
-		if !there || hex.EncodeToString(sum[:]) != want {
-			return true, nil
+		before, was := c.Before.Pointers[name]
+		switch have := hex.EncodeToString(sum[:]); {
+		case there && have == want:
+		case there && was && have == before, !there && !was:
+			unfinished = true
+		default:
+			foreign = append(foreign, name)
 		}
 	}
-	return false, nil
+	slices.Sort(foreign)
+	return unfinished, foreign, nil
+}
+
+// newest returns the newest version that releases/current is another name
+// for: the one of the last publish, unless that was killed before.
+func (h *head) newest(ctx context.Context, r Reader, channel string) (string, error) {
+	c := h.Channels[channel]
+	if c.Version == "" {
+		return "", nil
+	}
+	current, there, err := sumOf(ctx, r, join(currentRoot, sumsName))
+	if err != nil || !there {
+		return "", err
+	}
+	wanted, there, err := sumOf(ctx, r, join(releaseDir(c.Version), currentName, sumsName))
+	if err != nil {
+		return "", err
+	}
+	if there && current == wanted {
+		return c.Version, nil
+	}
+	return c.Before.Version, nil
 }
 
 // CompareVersions orders versions, MAJOR.MINOR.BUILD as three numbers; "" is the least.

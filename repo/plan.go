@@ -3,6 +3,8 @@ package repo
 import (
 	"bytes"
 	"context"
+	"crypto/sha256"
+	"encoding/hex"
 	"fmt"
 	"io"
 )
@@ -24,8 +26,9 @@ type step struct {
 // A plan is everything that a publish is going to write.
 type plan struct {
 	steps [stages][]step
-	// pointers are the bytes that the last stage makes visible, for publish/head.
-	pointers map[string][]byte
+	// pointers are the SHA-256 of what the last stage makes visible, for
+	// publish/head.
+	pointers map[string]string
 }
 
 func (p *plan) add(stage int, name string, run func(ctx context.Context, s Site) error) {
@@ -39,7 +42,7 @@ func (p *plan) put(stage int, name string, data []byte) {
 
 // point plans a pointer: a file that a client asks for by a fixed name.
 func (p *plan) point(name string, data []byte) {
-	p.pointers[name] = data
+	p.pointers[name] = hexSum(data)
 	p.put(stageSwitch, name, data)
 }
 
@@ -63,7 +66,7 @@ func (p *plan) link(name, from string) {
 // alias plans another name for a directory; probe names the file in it, with
 // its bytes to come, by which others see that the alias has changed.
 func (p *plan) alias(name, dir, probe string, data []byte) {
-	p.pointers[name+"/"+probe] = data
+	p.pointers[name+"/"+probe] = hexSum(data)
 	p.add(stageSwitch, name, func(ctx context.Context, s Site) error { return s.Alias(ctx, name, dir) })
 }
 
@@ -91,4 +94,9 @@ func (p *plan) run(ctx context.Context, s Site) (written []string, err error) {
 		}
 	}
 	return written, nil
+}
+
+func hexSum(data []byte) string {
+	sum := sha256.Sum256(data)
+	return hex.EncodeToString(sum[:])
 }

@@ -1,12 +1,12 @@
 package repo
 
 import (
-	"bytes"
 	"context"
+	"encoding/hex"
 	"errors"
 	"fmt"
 	"io"
-	"io/fs"
+	"maps"
 	"path"
 	"strings"
 	"time"
@@ -36,6 +36,8 @@ type publish struct {
 	head *head
 	date time.Time // of everything that is signed in this run
 	plan plan
+	// newest is the version that is served; "" if none is.
+	newest string
 
 	debs []deb
 	rpms []rpm
@@ -68,8 +70,11 @@ func Publish(ctx context.Context, s Site, o Options, v Version, now time.Time) (
 		return nil, err
 	}
 	defer func() { err = errors.Join(err, unlock()) }()
-	p := &publish{ctx: ctx, site: s, o: &o, v: &v, now: now.UTC(), plan: plan{pointers: map[string][]byte{}}}
+	p := &publish{ctx: ctx, site: s, o: &o, v: &v, now: now.UTC(), plan: plan{pointers: map[string]string{}}}
 	if p.head, err = readHead(ctx, s); err != nil {
+		return nil, err
+	}
+	if p.newest, err = p.head.newest(ctx, s, o.Channel); err != nil {
 		return nil, err
 	}
 	if err := p.readArtifacts(); err != nil {
@@ -146,29 +151,40 @@ func (p *publish) readArtifact(a Artifact) error {
 	defer f.Close()
 	switch path.Ext(a.Name) {
 	case ".deb":
-		pkg, err := apt.ReadPackage(f)
-		if err != nil {
-			return fmt.Errorf("reading package %s: %w", a.Name, err)
-		}
-		p.debs = append(p.debs, deb{a, pkg})
+		err = p.readDEB(a, f)
 	case ".rpm":
-		pkg, err := yum.ReadPackage(f)
-		if err != nil {
-			return fmt.Errorf("reading package %s: %w", a.Name, err)
-		}
-		if len(yum.BaseArchs(pkg.Arch)) == 0 {
-			return fmt.Errorf("%w: %s is of architecture %s, for which the site has no directory", ErrArtifact, a.Name, pkg.Arch)
-		}
-		entry, err := pkg.Entry(packagesHref)
-		if err != nil {
-			return fmt.Errorf("describing package %s: %w", a.Name, err)
-		}
-		p.rpms = append(p.rpms, rpm{a, pkg, entry})
+		err = p.readRPM(a, f)
 	}
-	// Whatever a parser left unread is still part of the artifact.
-	if _, err := io.Copy(io.Discard, f); err != nil {
-		return fmt.Errorf("reading artifact %s: %w", a.Name, err)
+	// Whatever a parser left unread is still part of the artifact; that it is
+	// not the one that was listed says more than how it cannot be read.
+	if _, rest := io.Copy(io.Discard, f); rest != nil {
+		return fmt.Errorf("reading artifact %s: %w", a.Name, rest)
 	}
+	return err
+}
+
+func (p *publish) readDEB(a Artifact, f io.Reader) error {
+	pkg, err := apt.ReadPackage(f)
+	if err != nil {
+		return fmt.Errorf("reading package %s: %w", a.Name, err)
+	}
+	p.debs = append(p.debs, deb{a, pkg})
+	return nil
+}
+
+func (p *publish) readRPM(a Artifact, f io.Reader) error {
+	pkg, err := yum.ReadPackage(f)
+	if err != nil {
+		return fmt.Errorf("reading package %s: %w", a.Name, err)
+	}
+	if len(yum.BaseArchs(pkg.Arch)) == 0 {
+		return fmt.Errorf("%w: %s is of architecture %s, for which the site has no directory", ErrArtifact, a.Name, pkg.Arch)
+	}
+	entry, err := pkg.Entry(packagesHref)
+	if err != nil {
+		return fmt.Errorf("describing package %s: %w", a.Name, err)
+	}
+	p.rpms = append(p.rpms, rpm{a, pkg, entry})
 	return nil
 }
 
@@ -240,46 +256,42 @@ func certificateName(channel string, role Role, number int) string {
 // that will never be finished.
 func (p *publish) planHead(newest string, report *Report) error {
 	old := p.head.Channels[p.o.Channel]
-	unfinished, err := p.head.unfinished(p.ctx, p.site, p.o.Channel)
+	unfinished, foreign, err := p.head.unfinished(p.ctx, p.site, p.o.Channel)
 	if err != nil {
 		return err
 	}
-	if p.plan.empty() && !unfinished {
+	if p.plan.empty() && !unfinished && len(foreign) == 0 {
 		return nil
 	}
-	pointers := map[string][]byte{}
-	for name := range old.Pointers {
-		data, err := readFile(p.ctx, p.site, name, maxSmall)
-		if errors.Is(err, fs.ErrNotExist) {
-			continue
-		}
-		if err != nil {
-			return err
-		}
-		pointers[name] = data
-	}
-	for name, data := range p.plan.pointers {
-		pointers[name] = data
-	}
-	next := headChannel{Version: newest, Commit: old.Commit, Date: report.Date, Revision: report.Revision}
+	next := headChannel{Version: newest, Commit: old.Commit, Date: report.Date, Revision: report.Revision,
+		Pointers: map[string]string{}, Before: headBefore{p.newest, map[string]string{}}}
 	if newest == p.v.Number {
 		next.Commit = p.v.Commit
 	}
-	data, err := p.head.next(p.o, next, pointers)
+	for _, pointers := range []map[string]string{old.Pointers, p.plan.pointers} {
+		for name := range pointers {
+			sum, there, err := sumOf(p.ctx, p.site, name)
+			if err != nil {
+				return err
+			}
+			if there {
+				next.Before.Pointers[name] = hex.EncodeToString(sum[:])
+				next.Pointers[name] = next.Before.Pointers[name]
+			}
+		}
+	}
+	maps.Copy(next.Pointers, p.plan.pointers)
+	data, err := p.head.next(p.o, next)
 	if err != nil {
 		return err
 	}
-	p.plan.add(stageIndexes, headName, func(ctx context.Context, s Site) error {
-		return s.Put(ctx, headName, bytes.NewReader(data))
-	})
+	p.plan.put(stageIndexes, headName, data)
 	return nil
 }
 
 // newer reports whether the release is at least as new as the newest one
-// that was published.
-func (p *publish) newer() bool {
-	return CompareVersions(p.v.Number, p.head.Channels[p.o.Channel].Version) >= 0
-}
+// that is served.
+func (p *publish) newer() bool { return CompareVersions(p.v.Number, p.newest) >= 0 }
 
 // join puts the parts of a name together.
 func join(parts ...string) string { return strings.Join(parts, "/") }

@@ -3,6 +3,7 @@ package repo
 import (
 	"bytes"
 	"crypto/sha256"
+	"errors"
 	"fmt"
 	"path"
 	"time"
@@ -23,6 +24,7 @@ func distDir(channel string) string { return join(aptRoot(channel), "dists", cha
 // aptState is what is published for apt, verified.
 type aptState struct {
 	release *apt.Release            // nil: nothing
+	text    []byte                  // of it, as signed
 	indexes map[string][]byte       // Packages by architecture
 	stanzas map[[32]byte]apt.Stanza // by SHA-256 of the package
 }
@@ -51,10 +53,14 @@ func (p *publish) readApt() (*aptState, error) {
 	}
 	ring, policy := p.ownPolicy()
 	verified, err := keys.VerifyCleartext(data, ring, policy)
+	if errors.Is(err, keys.ErrSignatureTime) {
+		return nil, fmt.Errorf("%w: %s: %w", ErrClock, name, err)
+	}
 	if err != nil {
 		return nil, fmt.Errorf("%w: %s: %w", ErrForeign, name, err)
 	}
-	if state.release, err = apt.ParseRelease(verified.Message()); err != nil {
+	state.text = verified.Message()
+	if state.release, err = apt.ParseRelease(state.text); err != nil {
 		return nil, fmt.Errorf("%w: %s: %w", ErrForeign, name, err)
 	}
 	for _, arch := range state.release.Architectures {
@@ -113,7 +119,9 @@ func (p *publish) planApt(published *aptState) (time.Time, error) {
 		changed = changed || !bytes.Equal(plain, published.indexes[arch])
 	}
 	if !changed {
-		return published.release.Date, nil
+		if changed, err = p.leftBehind(published); err != nil || !changed {
+			return published.release.Date, err
+		}
 	}
 	for _, arch := range release.Architectures {
 		file, _ := release.Find(apt.IndexName(component, arch) + ".gz")
@@ -127,6 +135,30 @@ func (p *publish) planApt(published *aptState) (time.Time, error) {
 		p.plan.put(stageSwitch, join(dist, file.Name), packed[arch])
 	}
 	return release.Date, p.signRelease(release)
+}
+
+// leftBehind reports whether the files beside InRelease are of another
+// publish, which was killed and is not being finished.
+func (p *publish) leftBehind(published *aptState) (bool, error) {
+	dist := distDir(p.o.Channel)
+	for _, arch := range published.release.Architectures {
+		file, _ := published.release.Find(apt.IndexName(component, arch) + ".gz")
+		sum, there, err := sumOf(p.ctx, p.site, join(dist, file.Name))
+		if err != nil || !there || sum != file.SHA256 {
+			return true, err
+		}
+	}
+	same, err := holds(p.ctx, p.site, join(dist, "Release"), published.text)
+	if err != nil || !same {
+		return true, err
+	}
+	signature, err := readIfThere(p.ctx, p.site, join(dist, "Release.gpg"), keys.MaxSignatureSize)
+	if err != nil {
+		return true, err
+	}
+	ring, policy := p.ownPolicy()
+	_, err = keys.VerifyDetached(published.text, signature, ring, policy)
+	return err != nil, nil
 }
 
 // newRelease returns the Release to come, without its files.

@@ -75,7 +75,7 @@ func Verify(ctx context.Context, r Reader, o VerifyOptions, now time.Time) ([]*V
 			continue
 		}
 		v := &verifier{ctx: ctx, r: r, o: o, head: h, channel: name, now: now.UTC(), read: map[string][32]byte{},
-			verdict: &Verdict{Channel: name, Version: h.Channels[name].Version}}
+			verdict: &Verdict{Channel: name}}
 		if err := v.run(); err != nil {
 			return nil, err
 		}
@@ -166,7 +166,14 @@ func (v *verifier) file(name string, limit int64) ([]byte, error) {
 
 func (v *verifier) run() error {
 	var err error
-	if v.verdict.Unfinished, err = v.head.unfinished(v.ctx, v.r, v.channel); err != nil {
+	var foreign []string
+	if v.verdict.Unfinished, foreign, err = v.head.unfinished(v.ctx, v.r, v.channel); err != nil {
+		return err
+	}
+	for _, name := range foreign {
+		v.refuse(name, errors.New("is of no publish that "+headName+" knows"), ClientMachine)
+	}
+	if v.verdict.Version, err = v.head.newest(v.ctx, v.r, v.channel); err != nil {
 		return err
 	}
 	if v.verdict.Unfinished {
@@ -238,10 +245,10 @@ func checkBinaryKeyring(data []byte) error {
 }
 
 func checkArmoredKeyring(data []byte) error {
-	if !bytes.HasPrefix(data, []byte("-----BEGIN PGP PUBLIC KEY BLOCK-----\n")) || !bytes.HasSuffix(data, []byte("\n")) {
+	if !bytes.HasPrefix(data, []byte("-----BEGIN PGP PUBLIC KEY BLOCK-----\n")) {
 		return errors.New("is no armored keyring")
 	}
-	return nil
+	return checkArmor(data)
 }
 
 // policy accepts any one key of a ring.
@@ -276,4 +283,14 @@ func countSignatures(armored []byte) (blocks, packets int, err error) {
 		}
 	}
 	return blocks, packets, nil
+}
+
+// checkArmor asks for the checksum at the end of an armor block, without
+// which GnuPG 2.2 refuses some lengths, and for the final newline.
+func checkArmor(armored []byte) error {
+	lines := bytes.Split(armored, []byte("\n"))
+	if n := len(lines); n < 4 || len(lines[n-1]) != 0 || len(lines[n-3]) != 5 || lines[n-3][0] != '=' {
+		return errors.New("armor without checksum or final newline")
+	}
+	return nil
 }

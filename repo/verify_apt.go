@@ -22,6 +22,9 @@ func (v *verifier) verifyAPT() {
 		return
 	}
 	verified, err := keys.VerifyCleartext(data, v.apt, v.policy(v.apt))
+	if err == nil {
+		err = checkArmor(data)
+	}
 	if err != nil {
 		v.refuse(name, err, ClientAPT)
 		return
@@ -63,6 +66,9 @@ func (v *verifier) releasePair(dist string, inline []byte) {
 	signature, err := v.file(name, keys.MaxSignatureSize)
 	if err == nil && !bytes.HasPrefix(signature, []byte("-----BEGIN PGP SIGNATURE-----\n")) {
 		err = errors.New("is not armored")
+	}
+	if err == nil {
+		err = checkArmor(signature)
 	}
 	if err == nil {
 		_, err = keys.VerifyDetached(data, signature, v.apt, v.policy(v.apt))

@@ -34,6 +34,9 @@ func (v *verifier) verifySums(dir string) {
 	}
 	signature, err := v.file(join(dir, sumsSigName), keys.MaxSignatureSize)
 	if err == nil {
+		err = checkArmor(signature)
+	}
+	if err == nil {
 		policy := v.policy(v.release)
 		policy.Threshold = releaseThreshold(v.channel)
 		var verified *keys.Verified

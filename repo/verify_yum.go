@@ -85,6 +85,9 @@ func (v *verifier) repomdSignature(dir string, repomd []byte, clients []string) 
 		return false
 	}
 	blocks, packets, err := countSignatures(signature)
+	if err == nil {
+		err = checkArmor(signature)
+	}
 	if err != nil {
 		v.refuse(name, err, clients...)
 		return false
