@@ -45,7 +45,8 @@ var outside = map[string][]string{
 	"repo/apt":             {},
 	"repo/yum":             {},
 	"repo/site":            {"internal/"},
-	"acceptance":           {"keys", "keys/", "packaging", "repo", "repo/", "internal/"},
+	"acceptance/root":      {},
+	"acceptance":           {"acceptance/root", "keys", "keys/", "packaging", "repo", "repo/", "internal/"},
 }
 
 // pure packages take bytes, readers and values: no files, no network.
