@@ -1,0 +1,87 @@
+package main
+
+import (
+	"fmt"
+
+	"github.com/spf13/cobra"
+
+	"holm.example/engine"
+)
+
+func newCheck(a *app) *cobra.Command {
+	var readData bool
+	cmd := &cobra.Command{
+		Use:   "check",
+		Short: "verify the vault",
+		Long: `Verify the vault: that every journal is whole and signed, and that everything a
+snapshot needs is there. With --read-data all data is read and verified too,
+which takes as long as reading the whole vault.
+
+Damage is named object by object; the exit code is then 4.`,
+		Example: "  holm check\n  holm check --read-data",
+		GroupID: groupVault,
+		Args:    arguments(cobra.NoArgs),
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			return a.check(cmd, engine.CheckOptions{ReadData: readData, Progress: a.showProgress("checking")})
+		},
+	}
+	cmd.Flags().BoolVar(&readData, "read-data", false, "read and verify all data as well")
+	return cmd
+}
+
+// A checkAnswer is the JSON of check.
+type checkAnswer struct {
+	Type      string  `json:"type"`
+	Devices   int64   `json:"devices"`
+	Segments  int64   `json:"segments"`
+	Snapshots int64   `json:"snapshots"`
+	Entries   int64   `json:"entries"`
+	Packs     int64   `json:"packs"`
+	DeadPacks int64   `json:"dead_packs"`
+	Chunks    int64   `json:"chunks"`
+	BytesRead int64   `json:"bytes_read"`
+	Problems  int     `json:"problems"`
+	Seconds   float64 `json:"seconds"`
+}
+
+func checked(r engine.CheckReport) checkAnswer {
+	return checkAnswer{
+		Type: "check", Devices: r.Devices, Segments: r.Segments, Snapshots: r.Snapshots, Entries: r.Entries, Packs: r.Packs,
+		DeadPacks: r.DeadPacks, Chunks: r.Chunks, BytesRead: r.ReadBytes, Problems: len(r.Problems), Seconds: r.Finished.Sub(r.Started).Seconds(),
+	}
+}
+
+func (c checkAnswer) text() string {
+	text := fmt.Sprintf("%s, %s, %s, %s, %s", count(c.Devices, "device", "devices"), count(c.Segments, "segment", "segments"),
+		count(c.Snapshots, "snapshot", "snapshots"), count(c.Packs, "pack", "packs"), count(c.Chunks, "chunk", "chunks"))
+	if c.BytesRead > 0 {
+		text += ", " + size(c.BytesRead) + " read"
+	}
+	text += " in " + seconds(c.Seconds)
+	if c.DeadPacks > 0 {
+		text += "\n" + count(c.DeadPacks, "pack", "packs") + " without use, left by runs that were stopped"
+	}
+	if c.Problems > 0 {
+		return text + "\n" + count(int64(c.Problems), "object is", "objects are") + " damaged\n"
+	}
+	return text + "\nthe vault is sound\n"
+}
+
+func (a *app) check(cmd *cobra.Command, o engine.CheckOptions) error {
+	return a.with(cmd.Context(), func(e *engine.Engine) error {
+		r, err := e.Check(cmd.Context(), o)
+		a.ui.endProgress()
+		if err != nil {
+			return err
+		}
+		a.report(r.Problems)
+		answer := checked(r)
+		if err := a.ui.summary(answer, answer.text()); err != nil {
+			return err
+		}
+		if len(r.Problems) > 0 {
+			return fmt.Errorf("checking the vault: %w", engine.ErrDamaged)
+		}
+		return nil
+	})
+}

@@ -1,0 +1,62 @@
+package main
+
+import (
+	"fmt"
+	"path/filepath"
+	"strings"
+)
+
+// dataDir is the directory of this device's state, absolute.
+func (a *app) dataDir() (string, error) {
+	dir := a.dataDirFlag
+	if dir == "" {
+		dir = a.env("HOLM_DATA_DIR")
+	}
+	if dir == "" {
+		// systemd sets it for a unit with StateDirectory=holm: /var/lib/holm.
+		dir, _, _ = strings.Cut(a.env("STATE_DIRECTORY"), ":")
+	}
+	if dir == "" {
+		dir = userDataDir(a.env)
+	}
+	if dir == "" {
+		return "", &usageError{"no data directory: there is no home directory to put it in", "say where with --data-dir or HOLM_DATA_DIR"}
+	}
+	return absolute(dir)
+}
+
+// vault is the vault that the command line or the environment names, absolute,
+// or "" for the one that the data directory belongs to.
+func (a *app) vault() (string, error) {
+	dir := a.vaultFlag
+	if dir == "" {
+		dir = a.env("HOLM_VAULT")
+	}
+	if dir == "" {
+		return "", nil
+	}
+	return absolute(dir)
+}
+
+// vaultToOpen is the vault of init and join: the argument, or what vault says.
+func (a *app) vaultToOpen(args []string) (string, error) {
+	if len(args) == 0 {
+		dir, err := a.vault()
+		if err == nil && dir == "" {
+			err = &usageError{"no vault given", `say where: "holm init DIR", or --vault, or HOLM_VAULT`}
+		}
+		return dir, err
+	}
+	if a.vaultFlag != "" && a.vaultFlag != args[0] {
+		return "", &usageError{"two vaults given: " + quoteName(args[0]) + " and " + quoteName(a.vaultFlag), "leave --vault out"}
+	}
+	return absolute(args[0])
+}
+
+func absolute(path string) (string, error) {
+	abs, err := filepath.Abs(path)
+	if err != nil {
+		return "", fmt.Errorf("finding %s: %w", quoteName(path), err)
+	}
+	return abs, nil
+}

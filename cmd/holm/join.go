@@ -1,0 +1,29 @@
+package main
+
+import "github.com/spf13/cobra"
+
+func newJoin(a *app) *cobra.Command {
+	var (
+		pass passphraseSource
+		name string
+	)
+	cmd := &cobra.Command{
+		Use:   "join [DIR]",
+		Short: "make this device one of an existing vault",
+		Long: `Make this device one of the vault in DIR: it can restore what every device has
+backed up, and back up into the same vault. A new machine needs nothing for it
+but the vault and the passphrase.`,
+		Example: `  holm join /mnt/disk/vault
+  holm join /mnt/disk/vault --device-name new-laptop
+  holm join /mnt/disk/vault --passphrase-file ~/.holm-passphrase`,
+		GroupID: groupVault,
+		Args:    arguments(cobra.MaximumNArgs(1)),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			return a.enter(cmd, args, &pass, name, false)
+		},
+		ValidArgsFunction: completeDirectory,
+	}
+	pass.register(cmd)
+	cmd.Flags().StringVar(&name, "device-name", "", "`name` of this device for people (default its host name)")
+	return cmd
+}

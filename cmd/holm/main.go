@@ -1,0 +1,30 @@
+// Command holm backs up what its user selects into a vault that nobody else
+// can read, and brings it back.
+//
+// Every verb has a file of its own; ui.go is the only one that prints.
+package main
+
+import (
+	"context"
+	"os"
+	"os/signal"
+	"syscall"
+)
+
+func main() {
+	os.Exit(run(os.Args[1:]))
+}
+
+// run is the program without its process: it returns the exit code.
+func run(args []string) int {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	defer stop()
+	// The first signal asks the work to end cleanly; from then on signals do
+	// what they do by default, so that a second one ends the process at once.
+	context.AfterFunc(ctx, stop)
+
+	a := newApp()
+	root := newRoot(a)
+	root.SetArgs(args)
+	return a.ui.finish(root.ExecuteContext(ctx))
+}

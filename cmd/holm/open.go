@@ -1,0 +1,97 @@
+package main
+
+import (
+	"context"
+	"errors"
+
+	"holm.example/engine"
+)
+
+// with opens the engine of the data directory for the time of one verb.
+func (a *app) with(ctx context.Context, do func(*engine.Engine) error) (err error) {
+	dataDir, err := a.dataDir()
+	if err != nil {
+		return err
+	}
+	vault, err := a.vault()
+	if err != nil {
+		return err
+	}
+	e, err := engine.Open(ctx, engine.OpenOptions{DataDir: dataDir, Vault: vault, Now: a.now, Note: a.ui.warn})
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, e.Close()) }()
+	return do(e)
+}
+
+// report tells the problems of a run, and turns them into the exit code for
+// work that is done except for them.
+func (a *app) report(problems []engine.Problem) error {
+	for _, p := range problems {
+		a.ui.problem(p.Path, p.Err)
+	}
+	if len(problems) > 0 {
+		return errPartly
+	}
+	return nil
+}
+
+// absolutePaths makes paths of the command line absolute.
+func absolutePaths(args []string) ([]string, error) {
+	paths := make([]string, len(args))
+	for i, arg := range args {
+		abs, err := absolute(arg)
+		if err != nil {
+			return nil, err
+		}
+		paths[i] = abs
+	}
+	return paths, nil
+}
+
+// occasions are the errors of the engine that have an exit code or a next
+// step of their own; the first that fits counts.
+func occasions() []occasion {
+	return []occasion{
+		{engine.ErrWrongPassphrase, exitPassphrase, `the passphrase is the one that was given at "holm init"`},
+		{engine.ErrAlreadyRunning, exitRunning, "wait until it has ended; each --data-dir runs one at a time"},
+		{engine.ErrNotJoined, exitFailed, `"holm init DIR" makes a vault, "holm join DIR" joins one; or name the right --data-dir`},
+		{engine.ErrJoined, exitFailed, "another --data-dir can belong to another vault"},
+		{engine.ErrVaultExists, exitFailed, `"holm join DIR" makes this device one of that vault`},
+		{engine.ErrNewer, exitFailed, "install the newest holm on this device"},
+		{engine.ErrDamaged, exitDamaged, `keep the vault as it is; "holm check --read-data" names everything that is damaged`},
+		{engine.ErrNoVault, exitUnreachable, "is the disk mounted? --vault says where the vault is now"},
+		{engine.ErrUnreachable, exitUnreachable, "is the disk mounted? --vault says where the vault is now"},
+		{engine.ErrNotCreateOnly, exitFailed, "put the vault on a file system with hard links, or one that can refuse to replace a file"},
+		{engine.ErrNoSnapshot, exitFailed, `"holm snapshots" lists them`},
+		{engine.ErrAmbiguous, exitFailed, "give more digits of the id"},
+		{engine.ErrNoPath, exitFailed, `"holm ls" lists what is there`},
+		{engine.ErrState, exitFailed, `"holm join DIR --data-dir NEW" joins the vault again with the passphrase`},
+	}
+}
+
+// An occasion is what an error means for the person.
+type occasion struct {
+	err  error
+	code int
+	hint string
+}
+
+// showProgress draws the progress of the engine.
+func (a *app) showProgress(doing string) func(engine.Progress) {
+	return func(p engine.Progress) {
+		a.ui.progress(progress{doing: doing, text: progressText(p), bytes: p.Bytes, total: p.TotalBytes})
+	}
+}
+
+func progressText(p engine.Progress) string {
+	text := count(p.Files, "file", "files")
+	if p.TotalFiles > 0 {
+		text = number(p.Files) + " of " + count(p.TotalFiles, "file", "files")
+	}
+	if p.Problems > 0 {
+		text += ", " + count(p.Problems, "problem", "problems")
+	}
+	return text + ", " + size(p.Bytes)
+}

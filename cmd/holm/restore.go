@@ -1,0 +1,87 @@
+package main
+
+import (
+	"fmt"
+
+	"github.com/spf13/cobra"
+
+	"holm.example/engine"
+)
+
+func newRestore(a *app) *cobra.Command {
+	var o engine.RestoreOptions
+	cmd := &cobra.Command{
+		Use:   "restore --to DIR",
+		Short: "bring files back",
+		Long: `Write what a snapshot holds into DIR: contents bit for bit, modes, times, links
+and empty directories. Each source or --path becomes an entry of DIR under the
+name it had.
+
+Nothing that exists is touched unless --overwrite says so: what would be in the
+way of it gets another name. That, and what cannot be restored as it was, is
+reported; the exit code is then 3.`,
+		Example: `  holm restore --to /tmp/found
+  holm restore --path ~/Documents/letter.odt --to /tmp/found
+  holm restore --at 3f2a9c81 --path /etc --to /mnt/new
+  holm restore --at "2026-11-23 18:00" --to /tmp/found`,
+		GroupID: groupBackup,
+		Args:    arguments(cobra.NoArgs),
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			if o.To == "" {
+				return usage(cmd, "--to is missing: where shall the files go?")
+			}
+			return a.restore(cmd, o)
+		},
+	}
+	registerAt(cmd, &o.At)
+	flags := cmd.Flags()
+	flags.StringArrayVar(&o.Paths, "path", nil, "restore only this `path` and what is below it; may be repeated")
+	flags.StringVar(&o.To, "to", "", "`directory` to restore into; made if it is not there")
+	flags.BoolVar(&o.Overwrite, "overwrite", false, "replace files that are there")
+	cmd.MarkFlagDirname("to")
+	return cmd
+}
+
+// A restoreAnswer is the JSON of restore.
+type restoreAnswer struct {
+	Type        string   `json:"type"`
+	Snapshot    string   `json:"snapshot"`
+	To          jsonName `json:"to"`
+	Files       int64    `json:"files"`
+	Directories int64    `json:"directories"`
+	Others      int64    `json:"others"`
+	Bytes       int64    `json:"bytes"`
+	BytesRead   int64    `json:"bytes_read"`
+	Problems    int      `json:"problems"`
+	Seconds     float64  `json:"seconds"`
+}
+
+func (a *app) restore(cmd *cobra.Command, o engine.RestoreOptions) error {
+	var err error
+	if o.Paths, err = absolutePaths(o.Paths); err != nil {
+		return err
+	}
+	if o.To, err = absolute(o.To); err != nil {
+		return err
+	}
+	o.Progress = a.showProgress("restoring")
+	return a.with(cmd.Context(), func(e *engine.Engine) error {
+		r, err := e.Restore(cmd.Context(), o)
+		a.ui.endProgress()
+		if err != nil {
+			return err
+		}
+		partly := a.report(r.Problems)
+		answer := restoreAnswer{
+			Type: "restore", Snapshot: r.Snapshot.ID, To: nameForJSON(o.To), Files: r.Files, Directories: r.Directories, Others: r.Others,
+			Bytes: r.Bytes, BytesRead: r.ReadBytes, Problems: len(r.Problems), Seconds: r.Finished.Sub(r.Started).Seconds(),
+		}
+		text := fmt.Sprintf("restored %s and %s, %s, from snapshot %s of %s into %s in %s\n",
+			count(r.Files, "file", "files"), count(r.Directories, "directory", "directories"), size(r.Bytes),
+			shortID(r.Snapshot.ID), clock(r.Snapshot.Time), quoteName(o.To), seconds(answer.Seconds))
+		if err := a.ui.summary(answer, text); err != nil {
+			return err
+		}
+		return partly
+	})
+}

@@ -1,0 +1,274 @@
+package main
+
+import (
+	"bufio"
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/schollz/progressbar/v3"
+	"golang.org/x/term"
+)
+
+// plainInterval is the time between lines of progress where there is no
+// terminal to draw on, in a log for example.
+const plainInterval = 10 * time.Second
+
+// A ui is the only way in which this program prints: answers to standard
+// output, everything else to standard error.
+type ui struct {
+	in      *os.File
+	out     *bufio.Writer
+	err     io.Writer
+	drawing bool // standard error is a terminal
+	now     func() time.Time
+
+	json, quiet, verbose bool
+
+	mu sync.Mutex // over the fields below: work reports from its goroutines
+	// bar is what is drawn, if something is; plain is when the last line of
+	// progress was printed where nothing can be drawn.
+	bar   *progressbar.ProgressBar
+	total int64
+	plain time.Time
+}
+
+func newUI(in, out, err *os.File) *ui {
+	return &ui{in: in, out: bufio.NewWriter(out), err: err, drawing: term.IsTerminal(int(err.Fd())), now: time.Now}
+}
+
+// answer prints an answer that was asked for: the object with --json, else
+// the text, which ends its lines itself.
+func (u *ui) answer(object any, text string) error {
+	if !u.json {
+		_, err := u.out.WriteString(text)
+		return err
+	}
+	enc := json.NewEncoder(u.out)
+	enc.SetEscapeHTML(false)
+	return enc.Encode(object)
+}
+
+// summary prints what a verb did, which nobody needs who asked for quiet.
+func (u *ui) summary(object any, text string) error {
+	if u.quiet && !u.json {
+		return nil
+	}
+	return u.answer(object, text)
+}
+
+// note says something in passing, to people who want to know.
+func (u *ui) note(format string, args ...any) {
+	if !u.quiet && !u.json {
+		u.line("holm: " + fmt.Sprintf(format, args...))
+	}
+}
+
+// warn says what a person must know even if nothing went wrong in what was
+// asked for.
+func (u *ui) warn(format string, args ...any) {
+	u.line("holm: " + fmt.Sprintf(format, args...))
+}
+
+// detail is a note for those who asked for more.
+func (u *ui) detail(format string, args ...any) {
+	if u.verbose {
+		u.line("holm: " + fmt.Sprintf(format, args...))
+	}
+}
+
+// A problemAnswer is the JSON of a problem that did not end the work.
+type problemAnswer struct {
+	Type string `json:"type"`
+	jsonName
+	Problem string `json:"problem"`
+}
+
+// problem reports what could not be done while the rest was. path may be "".
+func (u *ui) problem(path string, err error) {
+	text := problemText(path, err)
+	if path != "" {
+		u.line("holm: problem: " + quoteName(path) + ": " + text)
+	} else {
+		u.line("holm: problem: " + text)
+	}
+	if u.json {
+		u.answer(problemAnswer{"problem", nameForJSON(path), text}, "")
+	}
+}
+
+// problemText is the text of a problem without the path, which is told anyhow.
+func problemText(path string, err error) string {
+	var pe *fs.PathError
+	if errors.As(err, &pe) && pe.Path == path {
+		return pe.Err.Error()
+	}
+	return strings.TrimPrefix(errorText(err), path+": ")
+}
+
+// fail prints an error with the next step and returns the exit code.
+func (u *ui) fail(err error) int {
+	if errors.Is(err, errPartly) {
+		return exitPartly
+	}
+	code, hint := verdict(err)
+	text := errorText(err)
+	if errors.Is(err, context.Canceled) {
+		text = "interrupted"
+	}
+	u.line("holm: error: " + text)
+	if hint != "" {
+		u.line("holm: hint: " + hint)
+	}
+	return code
+}
+
+// errorText is the text of an error on one line, whatever is in it.
+func errorText(err error) string {
+	return strings.Join(strings.FieldsFunc(err.Error(), func(r rune) bool { return r < ' ' }), "; ")
+}
+
+// finish ends the printing: nothing is drawn any more and all answers are
+// out. It returns the exit code of the program.
+func (u *ui) finish(err error) int {
+	u.endProgress()
+	if ferr := u.out.Flush(); ferr != nil && err == nil {
+		err = fmt.Errorf("writing the answer: %w", ferr)
+	}
+	if err != nil {
+		return u.fail(err)
+	}
+	return exitDone
+}
+
+// line prints a line to standard error, above the bar if one is drawn.
+func (u *ui) line(text string) {
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	if u.bar != nil {
+		u.bar.Clear()
+	}
+	fmt.Fprintln(u.err, text)
+}
+
+// A progress is how far a verb has come.
+type progress struct {
+	doing string // "backing up"
+	text  string // counts, for people
+	bytes int64
+	total int64 // bytes, 0 while it is not known
+}
+
+// progress draws how far the work has come, or prints it now and then where
+// nothing can be drawn.
+func (u *ui) progress(p progress) {
+	if u.quiet || u.json {
+		return
+	}
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	if !u.drawing {
+		now := u.now()
+		if u.plain.IsZero() {
+			u.plain = now
+		}
+		if now.Sub(u.plain) >= plainInterval {
+			u.plain = now
+			fmt.Fprintf(u.err, "holm: %s: %s\n", p.doing, p.text)
+		}
+		return
+	}
+	if u.bar == nil {
+		u.bar = newBar(u.err, p.total)
+	} else if p.total != u.total {
+		u.bar.ChangeMax64(barMax(p.total))
+	}
+	u.total = p.total
+	u.bar.Describe(p.doing + ": " + p.text)
+	u.bar.Set64(p.bytes)
+}
+
+// newBar makes a bar, or a spinner while the total is not known.
+func newBar(w io.Writer, total int64) *progressbar.ProgressBar {
+	return progressbar.NewOptions64(barMax(total),
+		progressbar.OptionSetWriter(w),
+		progressbar.OptionShowBytes(true),
+		progressbar.OptionUseIECUnits(true),
+		progressbar.OptionSetWidth(20),
+		progressbar.OptionThrottle(100*time.Millisecond),
+		progressbar.OptionSetSpinnerChangeInterval(0),
+		progressbar.OptionClearOnFinish())
+}
+
+func barMax(total int64) int64 {
+	if total <= 0 {
+		return -1
+	}
+	return total
+}
+
+// endProgress takes the bar away.
+func (u *ui) endProgress() {
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	if u.bar != nil {
+		u.bar.Clear()
+		u.bar.Exit()
+		u.bar = nil
+	}
+}
+
+// askPassphrase asks on the terminal, without echo; for a new passphrase
+// twice.
+func (u *ui) askPassphrase(ctx context.Context, isNew bool) ([]byte, error) {
+	if !term.IsTerminal(int(u.in.Fd())) {
+		return nil, &usageError{"no passphrase: standard input is no terminal to ask at",
+			"give it with --passphrase-file or --passphrase-fd"}
+	}
+	if !isNew {
+		return u.ask(ctx, "Passphrase of the vault: ")
+	}
+	pass, err := u.ask(ctx, "New passphrase: ")
+	if err != nil {
+		return nil, err
+	}
+	again, err := u.ask(ctx, "The same again: ")
+	if err != nil {
+		return nil, err
+	}
+	if !bytes.Equal(pass, again) {
+		return nil, &usageError{"the two passphrases differ", "start again and type the same one twice"}
+	}
+	return pass, nil
+}
+
+// ask reads one line without echo. A signal ends the waiting and puts the
+// terminal right.
+func (u *ui) ask(ctx context.Context, prompt string) ([]byte, error) {
+	fd := int(u.in.Fd())
+	state, err := term.GetState(fd)
+	if err != nil {
+		return nil, fmt.Errorf("asking for the passphrase: %w", err)
+	}
+	fmt.Fprint(u.err, prompt)
+	pass, err := interruptible(ctx, func() ([]byte, error) { return term.ReadPassword(fd) })
+	if ctx.Err() != nil {
+		term.Restore(fd, state)
+	}
+	fmt.Fprintln(u.err)
+	if err == nil {
+		err = checkPassphrase(pass)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("asking for the passphrase: %w", err)
+	}
+	return pass, nil
+}

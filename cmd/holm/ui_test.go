@@ -1,0 +1,189 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"holm.example/engine"
+)
+
+// fixture is a ui whose standard error is a buffer and no terminal.
+func fixture(t *testing.T) (u *ui, stdout func() string, stderr *bytes.Buffer) {
+	t.Helper()
+	out, err := os.Create(filepath.Join(t.TempDir(), "out"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { out.Close() })
+	u = newUI(os.Stdin, out, out)
+	stderr = &bytes.Buffer{}
+	u.err = stderr
+	return u, func() string {
+		u.out.Flush()
+		data, _ := os.ReadFile(out.Name())
+		return string(data)
+	}, stderr
+}
+
+func TestEveryErrorOfTheEngineHasItsExitCodeAndAHint(t *testing.T) {
+	want := map[error]int{
+		engine.ErrWrongPassphrase: 7,
+		engine.ErrAlreadyRunning:  5,
+		engine.ErrUnreachable:     6,
+		engine.ErrNoVault:         6,
+		engine.ErrDamaged:         4,
+		engine.ErrNotJoined:       1,
+		engine.ErrJoined:          1,
+		engine.ErrVaultExists:     1,
+		engine.ErrNewer:           1,
+		engine.ErrNotCreateOnly:   1,
+		engine.ErrNoSnapshot:      1,
+		engine.ErrAmbiguous:       1,
+		engine.ErrNoPath:          1,
+		engine.ErrState:           1,
+		context.Canceled:          1,
+	}
+	for err, code := range want {
+		u, _, stderr := fixture(t)
+		if got := u.fail(fmt.Errorf("doing something: %w", err)); got != code {
+			t.Errorf("%v: exit code %d, expected %d", err, got, code)
+		}
+		if lines := strings.Split(stderr.String(), "\n"); len(lines) != 3 || !strings.HasPrefix(lines[0], "holm: error: ") || !strings.HasPrefix(lines[1], "holm: hint: ") {
+			t.Errorf("%v is told as %q", err, stderr)
+		}
+	}
+	u, _, stderr := fixture(t)
+	if got := u.fail(errors.New("anything else")); got != 1 || stderr.String() != "holm: error: anything else\n" {
+		t.Errorf("an error without an occasion: exit code %d, told as %q", got, stderr)
+	}
+	if len(occasions())+1 != len(want) {
+		t.Errorf("%d occasions, %d are tested", len(occasions()), len(want)-1)
+	}
+}
+
+func TestProgressIsALineNowAndThenWhereThereIsNoTerminal(t *testing.T) {
+	u, stdout, stderr := fixture(t)
+	now := time.Unix(0, 0)
+	u.now = func() time.Time { return now }
+	for i := range int64(25) {
+		now = time.Unix(i, 0)
+		u.progress(progress{doing: "backing up", text: count(i, "file", "files"), bytes: i})
+	}
+	u.endProgress()
+	if got, want := stderr.String(), "holm: backing up: 10 files\nholm: backing up: 20 files\n"; got != want {
+		t.Errorf("printed %q, expected %q", got, want)
+	}
+	if got := stdout(); got != "" {
+		t.Errorf("standard output got %q", got)
+	}
+}
+
+func TestProgressIsSilentForQuietAndJSON(t *testing.T) {
+	for _, set := range []func(*ui){func(u *ui) { u.quiet = true }, func(u *ui) { u.json = true }} {
+		for _, drawing := range []bool{false, true} {
+			u, stdout, stderr := fixture(t)
+			set(u)
+			u.drawing = drawing
+			now := time.Unix(0, 0)
+			u.now = func() time.Time { now = now.Add(time.Hour); return now }
+			for i := range int64(3) {
+				u.progress(progress{doing: "backing up", bytes: i, total: 3})
+			}
+			u.note("a note")
+			u.endProgress()
+			if stderr.Len() > 0 || stdout() != "" {
+				t.Errorf("printed %q and %q", stderr, stdout())
+			}
+		}
+	}
+}
+
+func TestBarIsDrawnOnATerminalAndGoneBeforeALine(t *testing.T) {
+	u, _, stderr := fixture(t)
+	u.drawing = true
+	u.progress(progress{doing: "restoring", text: "1 file", bytes: 1, total: 100})
+	if !strings.Contains(stderr.String(), "restoring: 1 file") {
+		t.Fatalf("drawn: %q", stderr)
+	}
+	stderr.Reset()
+	u.problem("a/file", errors.New("broken"))
+	text := stderr.String()
+	if i := strings.LastIndexByte(text, '\r'); i < 0 || text[i+1:] != "holm: problem: a/file: broken\n" {
+		t.Errorf("the line was printed into the bar: %q", text)
+	}
+	u.endProgress()
+	if u.bar != nil {
+		t.Error("the bar is still there")
+	}
+}
+
+func TestErrorsAreOneLineWhateverIsInThem(t *testing.T) {
+	u, _, stderr := fixture(t)
+	u.fail(errors.Join(errors.New("first\x1b[31m"), errors.New("second")))
+	if got := stderr.String(); strings.Count(got, "\n") != 1 || strings.Contains(got, "\x1b") {
+		t.Errorf("told as %q", got)
+	}
+}
+
+func TestJSONIsOneObjectALine(t *testing.T) {
+	u, stdout, _ := fixture(t)
+	u.json = true
+	u.summary(backupAnswer{Type: "backup", Snapshot: "<&>"}, "text")
+	u.problem("/a\nb", errors.New("two\nlines"))
+	lines := strings.Split(strings.TrimSuffix(stdout(), "\n"), "\n")
+	if len(lines) != 2 {
+		t.Fatalf("printed %q", lines)
+	}
+	for _, line := range lines {
+		var object map[string]any
+		if err := json.Unmarshal([]byte(line), &object); err != nil || object["type"] == nil {
+			t.Errorf("%s: %v", line, err)
+		}
+	}
+}
+
+func TestStandardOutputThatIsFullIsAnError(t *testing.T) {
+	full, err := os.OpenFile("/dev/full", os.O_WRONLY, 0)
+	if err != nil {
+		t.Skip("this system has no device that is always full")
+	}
+	defer full.Close()
+	u, _, stderr := fixture(t)
+	full2 := newUI(os.Stdin, full, full)
+	u.out = full2.out
+	u.answer(nil, "an answer\n")
+	if code := u.finish(nil); code != exitFailed || !strings.Contains(stderr.String(), "writing the answer") {
+		t.Errorf("exit code %d, %q", code, stderr)
+	}
+}
+
+func TestEveryHelpTextHasExamplesOfItsOwnVerb(t *testing.T) {
+	var visit func(*cobra.Command)
+	visit = func(cmd *cobra.Command) {
+		if !strings.Contains(cmd.Example, cmd.CommandPath()) {
+			t.Errorf("%s: the examples are %q", cmd.CommandPath(), cmd.Example)
+		}
+		if cmd.Short == "" || cmd.Long == "" || strings.HasSuffix(cmd.Short, ".") {
+			t.Errorf("%s: short %q, long %q", cmd.CommandPath(), cmd.Short, cmd.Long)
+		}
+		for line := range strings.Lines(cmd.Long) {
+			if len(line) > 81 {
+				t.Errorf("%s: %q is too long for a terminal", cmd.CommandPath(), line)
+			}
+		}
+		for _, sub := range cmd.Commands() {
+			visit(sub)
+		}
+	}
+	visit(newRoot(newApp()))
+}
