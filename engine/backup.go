@@ -60,7 +60,7 @@ func (e *Engine) Backup(ctx context.Context, o BackupOptions) (BackupReport, err
 // run is one attempt at a backup.
 func (e *Engine) run(ctx context.Context, paths []string, o BackupOptions, report *BackupReport) (err error) {
 	w := &backup.Writer{Vault: e.vault, Catalog: e.catalog, Journal: e.state, Device: e.device, Random: e.random,
-		Spool: filepath.Join(e.dataDir, "spool"), Now: e.now}
+		Limits: e.limits, Spool: filepath.Join(e.dataDir, "spool"), Now: e.now}
 	defer func() { err = errors.Join(err, w.Close()) }()
 	if err := w.Begin(ctx); err != nil {
 		return err

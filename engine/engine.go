@@ -49,6 +49,7 @@ type Engine struct {
 	now     func() time.Time
 	note    func(format string, args ...any)
 	random  io.Reader
+	limits  backup.Limits
 }
 
 // storeOf wraps the store of a vault; tests put faults there.
@@ -61,7 +62,8 @@ func same(s storage.Store) storage.Store { return s }
 func Open(ctx context.Context, o OpenOptions) (*Engine, error) { return open(ctx, o, same) }
 
 func open(ctx context.Context, o OpenOptions, wrap storeOf) (_ *Engine, err error) {
-	e := &Engine{dataDir: o.DataDir, now: o.Now, note: o.Note, random: rand.Reader}
+	e := &Engine{dataDir: o.DataDir, now: o.Now, note: o.Note, random: rand.Reader,
+		limits: backup.DefaultLimits()}
 	if e.now == nil {
 		e.now = time.Now
 	}

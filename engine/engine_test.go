@@ -35,16 +35,20 @@ type scene struct {
 	src   string
 	wrap  storeOf
 	ahead time.Duration // of the engine's clock
+	limit uint64        // pack bytes that close a transaction; 0: the default
 }
 
-func newScene(t *testing.T) *scene {
+func newScene(t *testing.T) *scene { t.Helper(); return newSceneOn(t, same) }
+
+// newSceneOn makes a scene whose store is wrapped.
+func newSceneOn(t *testing.T, wrap storeOf) *scene {
 	t.Helper()
 	dir := t.TempDir()
-	s := &scene{t: t, dir: dir, vault: filepath.Join(dir, "vault"), data: filepath.Join(dir, "data"), src: filepath.Join(dir, "src"), wrap: same}
+	s := &scene{t: t, dir: dir, vault: filepath.Join(dir, "vault"), data: filepath.Join(dir, "data"), src: filepath.Join(dir, "src"), wrap: wrap}
 	if err := os.Mkdir(s.src, 0o755); err != nil {
 		t.Fatal(err)
 	}
-	_, err := Init(t.Context(), s.options(s.data))
+	_, err := initVault(t.Context(), s.options(s.data), wrap)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -57,7 +61,11 @@ func (s *scene) options(data string) Options {
 }
 
 func (s *scene) open(data string) (*Engine, error) {
-	return open(s.t.Context(), OpenOptions{DataDir: data, Note: s.t.Logf, Now: func() time.Time { return time.Now().Add(s.ahead) }}, s.wrap)
+	e, err := open(s.t.Context(), OpenOptions{DataDir: data, Note: s.t.Logf, Now: func() time.Time { return time.Now().Add(s.ahead) }}, s.wrap)
+	if err == nil && s.limit > 0 {
+		e.limits.PackBytes = s.limit
+	}
+	return e, err
 }
 
 // with opens the engine for one function.

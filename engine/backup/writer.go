@@ -16,14 +16,18 @@ import (
 	"holm.example/engine/vault"
 )
 
-// A transaction closes at the first of these; docs/vault-format.md, section
-// 12. Sizes in bytes.
-const (
-	closePacks      = 64 << 20
-	closeOperations = 32768
-	closeBody       = 4 << 20
-	closeAfter      = 30 * time.Second
-)
+// Limits say when a transaction closes: at the first of these.
+type Limits struct {
+	PackBytes  uint64
+	Operations int
+	BodyBytes  int
+	After      time.Duration
+}
+
+// DefaultLimits are those of docs/vault-format.md, section 12.
+func DefaultLimits() Limits {
+	return Limits{PackBytes: 64 << 20, Operations: 32768, BodyBytes: 4 << 20, After: 30 * time.Second}
+}
 
 // ErrConflict is returned when another segment stands in the slot that this
 // run wanted to commit to. The caller finds out whose, and runs again.
@@ -55,6 +59,7 @@ type Writer struct {
 	Journal Journal
 	Device  Device
 	Random  io.Reader
+	Limits  Limits
 	Spool   string // directory for packs on their way
 	Now     func() time.Time
 
@@ -239,8 +244,9 @@ func (w *Writer) full() bool {
 		chunks = w.pack.Chunks()
 	}
 	body := w.tx.SizeBytes() + chunks*(len(seal.Hash{})+3)
-	return packs >= closePacks || w.tx.Count() >= closeOperations || body >= closeBody ||
-		!w.opened.IsZero() && w.Now().Sub(w.opened) >= closeAfter
+	l := w.Limits
+	return packs >= l.PackBytes || w.tx.Count() >= l.Operations || body >= l.BodyBytes ||
+		!w.opened.IsZero() && w.Now().Sub(w.opened) >= l.After
 }
 
 func (w *Writer) commitIfFull(ctx context.Context) {
