@@ -84,6 +84,7 @@ type BackupReport struct {
 	Directories int64
 	Others      int64 // symlinks and special files
 	Changed     int64 // entries that were new or changed
+	New         int64 // of those, the new
 	Deleted     int64 // entries that were gone
 	Bytes       int64 // size of all files seen
 	ReadBytes   int64 // read from sources

@@ -44,6 +44,7 @@ type Report struct {
 	Directories int64
 	Others      int64
 	Changed     int64
+	New         int64 // of the changed
 	Deleted     int64
 	Bytes       int64
 	ReadBytes   int64

@@ -119,7 +119,7 @@ func (s *scanner) Enter(path string, e source.Entry) error {
 		node.Directory = known.Directory
 	}
 	if known == nil || !sameNode(&known.Node, &node) {
-		s.report.Changed++
+		s.changed(known)
 		if err := s.w.Add(s.ctx, &vault.Put{EntryName: at, Node: node}); err != nil {
 			return err
 		}
@@ -216,8 +216,16 @@ func (s *scanner) Visit(dir *source.Dir, path string, e source.Entry) error {
 	if known != nil && sameNode(&known.Node, &node) {
 		return nil
 	}
-	s.report.Changed++
+	s.changed(known)
 	return s.w.Add(s.ctx, &vault.Put{EntryName: at, Node: node})
+}
+
+// changed counts an entry that is put.
+func (s *scanner) changed(known *catalog.Entry) {
+	s.report.Changed++
+	if known == nil {
+		s.report.New++
+	}
 }
 
 // file puts a file if it is new or changed.
@@ -242,7 +250,7 @@ func (s *scanner) file(dir *source.Dir, path string, at vault.EntryName, e sourc
 	case err != nil:
 		return err
 	}
-	s.report.Changed++
+	s.changed(known)
 	return s.w.Add(s.ctx, &vault.Put{EntryName: at, Node: node})
 }
 
