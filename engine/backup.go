@@ -80,6 +80,7 @@ func (e *Engine) run(ctx context.Context, paths []string, o BackupOptions, repor
 	r, err := backup.Run(ctx, w, q)
 	report.Files, report.Directories, report.Others = r.Files, r.Directories, r.Others
 	report.Changed, report.Deleted, report.Bytes, report.ReadBytes = r.Changed, r.Deleted, r.Bytes, r.ReadBytes
+	report.New = r.New
 	report.NewBytes += w.NewBytes
 	report.StoredBytes += w.StoredBytes
 	report.Segments += w.Segments
@@ -164,11 +165,7 @@ func (e *Engine) checkHeads() error {
 			return fmt.Errorf("%s: not what this device committed: %w", name, ErrDamaged)
 		}
 	}
-	stopped, err := e.catalog.Follow(context.Background(), e.vault)
-	if err != nil {
-		return err
-	}
-	for _, s := range stopped {
+	for _, s := range e.stopped {
 		if errors.Is(s, ErrNewer) {
 			return s
 		}

@@ -50,6 +50,7 @@ type Engine struct {
 	note    func(format string, args ...any)
 	random  io.Reader
 	limits  backup.Limits
+	stopped []error // why journals are not folded to their end
 }
 
 // storeOf wraps the store of a vault; tests put faults there.
@@ -169,9 +170,12 @@ func (e *Engine) openCatalog(ctx context.Context) (err error) {
 // other journals go on.
 func (e *Engine) follow(ctx context.Context) error {
 	stopped, err := e.catalog.Follow(ctx, e.vault)
-	for _, s := range stopped {
-		e.note("%v", s)
+	if fmt.Sprint(stopped) != fmt.Sprint(e.stopped) {
+		for _, s := range stopped {
+			e.note("%v", s)
+		}
 	}
+	e.stopped = stopped
 	return err
 }
 
