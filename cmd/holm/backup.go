@@ -50,6 +50,7 @@ type backupAnswer struct {
 	Files       int64   `json:"files"`
 	Directories int64   `json:"directories"`
 	Others      int64   `json:"others"`
+	New         int64   `json:"new"`
 	Changed     int64   `json:"changed"`
 	Deleted     int64   `json:"deleted"`
 	Bytes       int64   `json:"bytes"`
@@ -63,13 +64,13 @@ type backupAnswer struct {
 func backedUp(r engine.BackupReport) backupAnswer {
 	return backupAnswer{
 		Type: "backup", Snapshot: r.Snapshot, Files: r.Files, Directories: r.Directories, Others: r.Others,
-		Changed: r.Changed, Deleted: r.Deleted, Bytes: r.Bytes, BytesRead: r.ReadBytes, BytesNew: r.NewBytes,
+		New: r.New, Changed: r.Changed - r.New, Deleted: r.Deleted, Bytes: r.Bytes, BytesRead: r.ReadBytes, BytesNew: r.NewBytes,
 		BytesAdded: r.StoredBytes, Problems: len(r.Problems), Seconds: r.Finished.Sub(r.Started).Seconds(),
 	}
 }
 
 func (b backupAnswer) text() string {
-	changes := number(b.Changed) + " new or changed"
+	changes := number(b.New) + " new, " + number(b.Changed) + " changed"
 	if b.Deleted > 0 {
 		changes += ", " + number(b.Deleted) + " gone"
 	}

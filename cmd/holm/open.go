@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"errors"
+	"syscall"
 
 	"holm.example/engine"
 )
@@ -67,6 +68,7 @@ func occasions() []occasion {
 		{engine.ErrNoSnapshot, exitFailed, `"holm snapshots" lists them`},
 		{engine.ErrAmbiguous, exitFailed, "give more digits of the id"},
 		{engine.ErrNoPath, exitFailed, `"holm ls" lists what is there`},
+		{syscall.ENOSPC, exitFailed, "make room on that disk; the same command goes on from there"},
 		{engine.ErrState, exitFailed, `"holm join DIR --data-dir NEW" joins the vault again with the passphrase`},
 	}
 }

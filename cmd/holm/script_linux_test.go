@@ -1,6 +1,7 @@
 package main
 
 import (
+	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -68,4 +69,31 @@ func nasty(ts *testscript.TestScript, neg bool, args []string) {
 	}
 	old := syscall.NsecToTimeval(-1_000_000_000)
 	ts.Check(syscall.Utimes(filepath.Join(dir, "empty", "deeper"), []syscall.Timeval{old, old}))
+}
+
+// condition knows the condition mounts: that file systems can be mounted.
+func condition(cond string) (bool, error) {
+	if cond != "mounts" {
+		return false, fmt.Errorf("unknown condition %q", cond)
+	}
+	dir, err := os.MkdirTemp("", "holm-mount-")
+	if err != nil {
+		return false, err
+	}
+	defer os.Remove(dir)
+	if err := unix.Mount("tmpfs", dir, "tmpfs", 0, "size=1m"); err != nil {
+		return false, nil
+	}
+	return true, unix.Unmount(dir, 0)
+}
+
+// disk mounts a disk of a size on a directory until the script ends, or
+// changes the size of the one that is there: disk DIR SIZE.
+func disk(ts *testscript.TestScript, neg bool, args []string) {
+	dir, size := ts.MkAbs(args[0]), "size="+args[1]
+	if unix.Mount("tmpfs", dir, "tmpfs", unix.MS_REMOUNT, size) == nil {
+		return
+	}
+	ts.Check(unix.Mount("tmpfs", dir, "tmpfs", 0, size))
+	ts.Defer(func() { unix.Unmount(dir, unix.MNT_DETACH) })
 }

@@ -20,3 +20,9 @@ func nasty(ts *testscript.TestScript, neg bool, args []string) {
 	ts.Check(os.MkdirAll(filepath.Join(dir, "empty", "deeper"), 0o755))
 	ts.Check(os.WriteFile(filepath.Join(dir, "one code point \u00e9"), []byte("x"), 0o600))
 }
+
+// condition knows the condition mounts, which is for Linux.
+func condition(cond string) (bool, error) { return false, nil }
+
+// disk is for Linux.
+func disk(ts *testscript.TestScript, neg bool, args []string) { ts.Fatalf("no disk can be made here") }

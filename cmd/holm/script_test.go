@@ -32,6 +32,7 @@ func TestScripts(t *testing.T) {
 			e.Setenv("TZ", "UTC")
 			return os.Mkdir(filepath.Join(e.WorkDir, "home"), 0o700)
 		},
+		Condition: condition,
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
 			"newvault": newVault,
 			"noise":    noise,
@@ -41,6 +42,7 @@ func TestScripts(t *testing.T) {
 			"running":  running,
 			"asnobody": asNobody,
 			"nasty":    nasty,
+			"disk":     disk,
 			"large":    large,
 			"sametree": sameTree,
 			"capture":  capture,

@@ -9,6 +9,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -52,6 +53,7 @@ func TestEveryErrorOfTheEngineHasItsExitCodeAndAHint(t *testing.T) {
 		engine.ErrNoPath:          1,
 		engine.ErrState:           1,
 		context.Canceled:          1,
+		syscall.ENOSPC:            1,
 	}
 	for err, code := range want {
 		u, _, stderr := fixture(t)

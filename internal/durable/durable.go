@@ -159,16 +159,30 @@ func write(d disk, name string, src io.Reader, perm fs.FileMode, replace bool) e
 	dir := filepath.Dir(name)
 	temporary := filepath.Join(dir, temporaryName())
 	if err := fill(d, temporary, src, perm); err != nil {
-		return fmt.Errorf("writing %s: %w", name, err)
+		return named(name, err)
 	}
 	if err := d.publish(temporary, name, replace); err != nil {
 		d.remove(temporary)
-		return fmt.Errorf("writing %s: %w", name, err)
+		return named(name, err)
 	}
 	if err := d.syncDir(dir); err != nil {
-		return fmt.Errorf("writing %s: %w", name, err)
+		return named(name, err)
 	}
 	return nil
+}
+
+// named gives an error the name that the caller knows in place of that of the
+// temporary file.
+func named(name string, err error) error {
+	var path *fs.PathError
+	if errors.As(err, &path) {
+		return &fs.PathError{Op: path.Op, Path: name, Err: path.Err}
+	}
+	var link *os.LinkError
+	if errors.As(err, &link) && !errors.Is(err, ErrNotCreateOnly) {
+		return &fs.PathError{Op: link.Op, Path: name, Err: link.Err}
+	}
+	return fmt.Errorf("writing %s: %w", name, err)
 }
 
 // fill writes and syncs a temporary file; on an error it is gone again.

@@ -135,8 +135,12 @@ func TestFailingSourceLeavesTheNameAlone(t *testing.T) {
 
 func TestWritingIntoAMissingDirectoryIsAnError(t *testing.T) {
 	name := filepath.Join(t.TempDir(), "missing", "file")
-	if err := CreateFile(name, nil, 0o600); !errors.Is(err, fs.ErrNotExist) {
+	err := CreateFile(name, nil, 0o600)
+	if !errors.Is(err, fs.ErrNotExist) {
 		t.Errorf("creating in a missing directory: %v, expected fs.ErrNotExist", err)
+	}
+	if text := fmt.Sprint(err); !strings.Contains(text, name) || strings.Contains(text, temporaryPrefix) {
+		t.Errorf("the error does not name the file that was asked for: %v", err)
 	}
 }
 
