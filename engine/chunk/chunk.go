@@ -9,7 +9,6 @@
 package chunk
 
 import (
-	"errors"
 	"io"
 	"math/bits"
 )
@@ -23,7 +22,10 @@ type Sizes struct {
 // window is how many bytes the rolling hash remembers: one for each bit.
 const window = 64
 
-// Cutter cuts one file after the other. It holds one chunk of Maximum bytes.
+// maxSilent is how often in a row a reader may give nothing and no error.
+const maxSilent = 100
+
+// Cutter cuts one file after the other. It holds 2·Maximum bytes.
 type Cutter struct {
 	gear  *[256]uint64
 	sizes Sizes
@@ -39,7 +41,7 @@ type Cutter struct {
 // NewCutter makes a cutter; gear is the secret table of the vault.
 func NewCutter(gear *[256]uint64, sizes Sizes) *Cutter {
 	n := uint(bits.TrailingZeros(uint(sizes.Average)))
-	return &Cutter{gear: gear, sizes: sizes, early: 64 - (n + 2), late: 64 - (n - 2), buf: make([]byte, sizes.Maximum)}
+	return &Cutter{gear: gear, sizes: sizes, early: 64 - (n + 2), late: 64 - (n - 2), buf: make([]byte, 2*sizes.Maximum)}
 }
 
 // Reset starts on a new file.
@@ -62,9 +64,10 @@ func (c *Cutter) Next() ([]byte, error) {
 	return data[:n], nil
 }
 
-// fill reads until the buffer is full or the file ends.
+// fill reads until there is a chunk of Maximum bytes or the file ends. The
+// buffer is twice as long, so that what is left is moved seldom.
 func (c *Cutter) fill() error {
-	if c.err == io.EOF || c.end-c.start == len(c.buf) {
+	if c.err == io.EOF || c.end-c.start >= c.sizes.Maximum {
 		return nil
 	}
 	if c.err != nil {
@@ -73,20 +76,27 @@ func (c *Cutter) fill() error {
 	copy(c.buf, c.buf[c.start:c.end])
 	c.end -= c.start
 	c.start = 0
-	n, err := io.ReadFull(c.src, c.buf[c.end:])
-	c.end += n
-	if errors.Is(err, io.ErrUnexpectedEOF) {
-		err = io.EOF
+	// Not io.ReadFull: it says io.ErrUnexpectedEOF for the end of a file and
+	// for a reader that says so of itself, which is no end but an error.
+	for silent := 0; c.err == nil && c.end < len(c.buf); silent++ {
+		n, err := c.src.Read(c.buf[c.end:])
+		c.end += n
+		c.err = err
+		if n > 0 {
+			silent = 0
+		}
+		if silent == maxSilent && err == nil {
+			c.err = io.ErrNoProgress
+		}
 	}
-	c.err = err
-	if err != nil && err != io.EOF {
-		return err
+	if c.err != io.EOF {
+		return c.err
 	}
 	return nil
 }
 
 // cut returns the length of the first chunk of data, which holds a whole
-// chunk or the rest of the file.
+// chunk or the rest of the file, and perhaps more.
 func (c *Cutter) cut(data []byte) int {
 	if len(data) <= c.sizes.Minimum {
 		return len(data)

@@ -156,6 +156,16 @@ func CheckWrapped(object []byte, vault Hash) (Wrapping, error) {
 	return w.wrapping, err
 }
 
+// WrappedFor returns the device that an intact key object of this vault says
+// to be wrapped for, or the zero ID if it is not wrapped for a device.
+func WrappedFor(object []byte, vault Hash) (device ID, err error) {
+	w, err := parseWrapped(object, vault)
+	if err == nil && w.wrapping == WrapDevice {
+		copy(device[:], w.before[wrapHeadSize:])
+	}
+	return device, err
+}
+
 // OpenWithPassphrase opens an object that WrapForPassphrase made. It returns
 // ErrPassphrase if the object is intact and the passphrase is not its own.
 func OpenWithPassphrase(object, passphrase []byte, vault Hash, name string) (*Keyring, error) {

@@ -13,9 +13,11 @@ import (
 	"bytes"
 	"context"
 	"crypto/ed25519"
+	"encoding/hex"
 	"errors"
 	"fmt"
 	"io"
+	"strings"
 
 	"holm.example/engine/seal"
 	"holm.example/engine/storage"
@@ -257,8 +259,14 @@ func (v *Vault) CheckKeys(ctx context.Context) (count int, problems []error) {
 		}
 		count++
 		b, err := v.Store.Get(ctx, o.Name, seal.MaxKeyObject)
+		var device seal.ID
 		if err == nil {
-			_, err = seal.CheckWrapped(b, v.ID)
+			device, err = seal.WrappedFor(b, v.ID)
+		}
+		if owner, _, ok := strings.Cut(o.Name[len(KeysPrefix):], "-"); err == nil {
+			if ok != (device != seal.ID{}) || ok && owner != hex.EncodeToString(device[:]) {
+				err = fmt.Errorf("wrapped for somebody else: %w", ErrMalformed)
+			}
 		}
 		if err != nil && !errors.Is(err, seal.ErrOtherVault) {
 			problems = append(problems, objectError(o.Name, err))
