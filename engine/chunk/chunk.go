@@ -67,11 +67,11 @@ func (c *Cutter) Next() ([]byte, error) {
 // fill reads until there is a chunk of Maximum bytes or the file ends. The
 // buffer is twice as long, so that what is left is moved seldom.
 func (c *Cutter) fill() error {
+	if c.err != nil && c.err != io.EOF {
+		return c.err
+	}
 	if c.err == io.EOF || c.end-c.start >= c.sizes.Maximum {
 		return nil
-	}
-	if c.err != nil {
-		return c.err
 	}
 	copy(c.buf, c.buf[c.start:c.end])
 	c.end -= c.start

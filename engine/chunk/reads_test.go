@@ -125,12 +125,12 @@ func TestFileThatBreaksOffNeverLooksWhole(t *testing.T) {
 		err  error
 		want error
 	}{
-		"at once":                           {0, broken, broken},
-		"after some bytes":                  {5000, broken, broken},
-		"at the end of a full buffer":       {1024, broken, broken},
-		"at the end of two":                 {2048, broken, broken},
-		"with the error of io.ReadFull":     {500, io.ErrUnexpectedEOF, io.ErrUnexpectedEOF},
-		"in a reader that says nothing any": {500, nil, io.ErrNoProgress},
+		"at once":                        {0, broken, broken},
+		"after some bytes":               {5000, broken, broken},
+		"at the end of a full buffer":    {1024, broken, broken},
+		"at the end of two":              {2048, broken, broken},
+		"with the error of io.ReadFull":  {500, io.ErrUnexpectedEOF, io.ErrUnexpectedEOF},
+		"in a reader that gives nothing": {500, nil, io.ErrNoProgress},
 	} {
 		cutter := NewCutter(table(3), Sizes{Minimum: 64, Average: 256, Maximum: 1024})
 		cutter.Reset(io.MultiReader(bytes.NewReader(make([]byte, c.size)), dead{c.err}))
