@@ -5,21 +5,28 @@ import (
 	"encoding/binary"
 	"errors"
 	"io"
+	"os"
+	"path/filepath"
 	"testing"
+	"time"
 
-	"github.com/google/rpmpack"
+	"github.com/goreleaser/nfpm/v2"
+	"github.com/goreleaser/nfpm/v2/files"
+	"github.com/goreleaser/nfpm/v2/rpm"
 )
 
 // builtRPM returns what the package builder makes, with one file.
 func builtRPM(t testing.TB) []byte {
 	t.Helper()
-	r, err := rpmpack.NewRPM(rpmpack.RPMMetaData{Name: "x", Version: "1", Release: "1", Compressor: "zstd"})
-	if err != nil {
+	source := filepath.Join(t.TempDir(), "x")
+	if err := os.WriteFile(source, []byte("#!/bin/x\n"), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	r.AddFile(rpmpack.RPMFile{Name: "/usr/bin/x", Body: []byte("#!/bin/x\n"), Mode: 0o755, Owner: "root", Group: "root"})
+	info := &nfpm.Info{Name: "x", Arch: "noarch", Platform: "linux", Version: "1", Release: "1", MTime: time.Unix(1, 0)}
+	info.RPM.Compression, info.RPM.BuildHost = rpmCompression, rpmBuildHost
+	info.Contents = files.Contents{{Source: source, Destination: "/usr/bin/x", FileInfo: &files.ContentFileInfo{Mode: 0o755}}}
 	var out bytes.Buffer
-	if err := r.Write(&out); err != nil {
+	if err := rpm.DefaultRPM.Package(info, &out); err != nil {
 		t.Fatal(err)
 	}
 	return out.Bytes()
