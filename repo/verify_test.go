@@ -36,43 +36,49 @@ func flip(data []byte) []byte {
 
 func gone([]byte) []byte { return nil }
 
-func TestEveryKindOfTamperingIsToldByTheClientThatMeetsIt(t *testing.T) {
-	w := newWorkshop(t)
-	base := newMemory()
-	publish(t, base, w.options(), w.version("1.0.0"), now())
-	stranger := newWorkshop(t)
-	strange := newMemory()
-	publish(t, strange, stranger.options(), stranger.version("1.0.0"), now())
-	from := func(other *memory, parts ...string) func([]byte) []byte {
-		return func([]byte) []byte { return other.files[find(t, other, parts...)] }
-	}
-	twoPackets := func(data []byte) []byte {
+// A tampering changes one file of a site; client is one that must tell it, in
+// the words of problem.
+type tampering struct {
+	story   string
+	parts   []string // of the name of the file
+	change  func([]byte) []byte
+	client  string
+	problem string
+}
+
+// from takes the file from another site.
+func from(t *testing.T, other *memory, parts ...string) func([]byte) []byte {
+	return func([]byte) []byte { return other.files[find(t, other, parts...)] }
+}
+
+func twoPackets(t *testing.T) func([]byte) []byte {
+	return func(data []byte) []byte {
 		raw, err := keys.ParseArmor(keys.ArmorSignature, data)
 		if err != nil {
 			t.Fatal(err)
 		}
 		return keys.FormatArmor(keys.ArmorSignature, append(bytes.Clone(raw), raw...))
 	}
-	twice := func(data []byte) []byte { return append(bytes.Clone(data), data...) }
-	withoutCRC := func(data []byte) []byte {
-		lines := strings.SplitAfter(string(data), "\n")
-		return []byte(strings.Join(append(lines[:len(lines)-3:len(lines)-3], lines[len(lines)-2:]...), ""))
-	}
-	for _, tc := range []struct {
-		story   string
-		parts   []string
-		change  func([]byte) []byte
-		client  string
-		problem string
-	}{
+}
+
+func twice(data []byte) []byte { return append(bytes.Clone(data), data...) }
+
+func withoutCRC(data []byte) []byte {
+	lines := strings.SplitAfter(string(data), "\n")
+	return []byte(strings.Join(append(lines[:len(lines)-3:len(lines)-3], lines[len(lines)-2:]...), ""))
+}
+
+// aptTamperings are those that apt meets.
+func aptTamperings(own, strange *memory, t *testing.T) []tampering {
+	return []tampering{
 		{"flipped byte in InRelease", []string{"/InRelease"}, flip, repo.ClientAPT, ""},
-		{"InRelease of a stranger", []string{"/InRelease"}, from(strange, "/InRelease"), repo.ClientAPT, "not signed by enough"},
+		{"InRelease of a stranger", []string{"/InRelease"}, from(t, strange, "/InRelease"), repo.ClientAPT, "not signed by enough"},
 		{"no InRelease", []string{"/InRelease"}, gone, repo.ClientAPT, "is not there"},
 		{"text before InRelease", []string{"/InRelease"}, func(b []byte) []byte { return append([]byte("x\n"), b...) }, repo.ClientAPT, "malformed"},
 		{"text after InRelease", []string{"/InRelease"}, func(b []byte) []byte { return append(bytes.Clone(b), "x\n"...) }, repo.ClientAPT, "malformed"},
 		{"armor of InRelease without checksum", []string{"/InRelease"}, withoutCRC, repo.ClientAPT, "without checksum"},
 		{"flipped byte in Release", []string{"dists/stable/Release"}, flip, repo.ClientAPT, ""},
-		{"Release.gpg of a stranger", []string{"/Release.gpg"}, from(strange, "/Release.gpg"), repo.ClientAPT, "not signed by enough"},
+		{"Release.gpg of a stranger", []string{"/Release.gpg"}, from(t, strange, "/Release.gpg"), repo.ClientAPT, "not signed by enough"},
 		{"binary Release.gpg", []string{"/Release.gpg"}, func([]byte) []byte { return []byte{0x88, 1} }, repo.ClientAPT, "is not armored"},
 		{"flipped byte in an index", []string{"binary-amd64/by-hash/"}, flip, repo.ClientAPT, "signed pointer"},
 		{"no by-hash", []string{"binary-amd64/by-hash/"}, gone, repo.ClientAPT, "Acquire-By-Hash"},
@@ -80,29 +86,51 @@ func TestEveryKindOfTamperingIsToldByTheClientThatMeetsIt(t *testing.T) {
 		{"flipped byte in a DEB", []string{"pool/", "amd64.deb"}, flip, repo.ClientAPT, ""},
 		{"cut DEB", []string{"pool/", "amd64.deb"}, func(b []byte) []byte { return b[:len(b)-1] }, repo.ClientAPT, ""},
 		{"no DEB", []string{"pool/", "i386.deb"}, gone, repo.ClientAPT, "is not there"},
+	}
+}
+
+// yumTamperings are those that dnf and zypper meet.
+func yumTamperings(own, strange *memory, t *testing.T) []tampering {
+	return []tampering{
 		{"no mirror list", []string{"x86_64/mirrorlist"}, gone, repo.ClientDNF, "is not there"},
 		{"mirror list to elsewhere", []string{"x86_64/mirrorlist"}, func(b []byte) []byte { return bytes.Replace(b, []byte("127.0.0.1"), []byte("127.0.0.2"), 1) }, repo.ClientDNF, "leads to"},
 		{"mirror list that climbs", []string{"x86_64/mirrorlist"}, func(b []byte) []byte { return bytes.Replace(b, []byte("/r/"), []byte("/r/../r/"), 1) }, repo.ClientDNF, "signed pointer"},
 		{"flipped byte in repomd.xml", []string{"x86_64/r/", "repomd.xml"}, flip, repo.ClientZypper, "bad signature"},
-		{"repomd.xml of a stranger", []string{"x86_64/r/", "repomd.xml.asc"}, from(strange, "x86_64/r/", "repomd.xml.asc"), repo.ClientDNF, "not signed by enough"},
-		{"two signatures in one block", []string{"x86_64/r/", "repomd.xml.asc"}, twoPackets, repo.ClientDNFRPM, "2 signatures"},
+		{"repomd.xml of a stranger", []string{"x86_64/r/", "repomd.xml.asc"}, from(t, strange, "x86_64/r/", "repomd.xml.asc"), repo.ClientDNF, "not signed by enough"},
+		{"two signatures in one block", []string{"x86_64/r/", "repomd.xml.asc"}, twoPackets(t), repo.ClientDNFRPM, "2 signatures"},
 		{"two armor blocks", []string{"x86_64/r/", "repomd.xml.asc"}, twice, repo.ClientZypper, "2 armor blocks"},
 		{"armor without checksum", []string{"x86_64/r/", "repomd.xml.asc"}, withoutCRC, repo.ClientDNF, "without checksum"},
 		{"flipped byte in primary", []string{"x86_64/r/", "-primary.xml.gz"}, flip, repo.ClientDNF, "digest"},
 		{"no filelists", []string{"x86_64/r/", "-filelists.xml.gz"}, gone, repo.ClientDNF, "is not there"},
 		{"flipped byte in an RPM", []string{"pkgs/", "x86_64.rpm"}, flip, repo.ClientZypper, ""},
-		{"RPM of a stranger", []string{"pkgs/", "x86_64.rpm"}, from(strange, "pkgs/", "x86_64.rpm"), repo.ClientDNF, "another size or SHA-256"},
+		{"RPM of a stranger", []string{"pkgs/", "x86_64.rpm"}, from(t, strange, "pkgs/", "x86_64.rpm"), repo.ClientDNF, "another size or SHA-256"},
+	}
+}
+
+// otherTamperings are those of keys, downloads and the landing page.
+func otherTamperings(own, strange *memory, t *testing.T) []tampering {
+	return []tampering{
 		{"flipped byte in a keyring", []string{"keys/holm-archive-keyring.pgp"}, flip, repo.ClientAPT, ""},
-		{"armored keyring for apt", []string{"keys/holm-archive-keyring.pgp"}, from(base, "keys/RPM-GPG-KEY-holm"), repo.ClientAPT, "no binary keyring"},
-		{"binary keyring for rpm", []string{"keys/RPM-GPG-KEY-holm"}, from(base, "keys/holm-archive-keyring.pgp"), repo.ClientDNF, "no armored keyring"},
+		{"armored keyring for apt", []string{"keys/holm-archive-keyring.pgp"}, from(t, own, "keys/RPM-GPG-KEY-holm"), repo.ClientAPT, "no binary keyring"},
+		{"binary keyring for rpm", []string{"keys/RPM-GPG-KEY-holm"}, from(t, own, "keys/holm-archive-keyring.pgp"), repo.ClientDNF, "no armored keyring"},
 		{"no keyring", []string{"keys/RPM-GPG-KEY-holm"}, gone, repo.ClientZypper, "is not there"},
-		{"release key of a stranger", []string{"keys/stable-release-1.asc"}, from(strange, "keys/stable-release-1.asc"), repo.ClientPerson, "not signed by enough"},
+		{"release key of a stranger", []string{"keys/stable-release-1.asc"}, from(t, strange, "keys/stable-release-1.asc"), repo.ClientPerson, "not signed by enough"},
 		{"one release key less", []string{"keys/stable-release-1.asc"}, gone, repo.ClientPerson, ""},
 		{"flipped byte in the sums", []string{"releases/1.0.0/SHA256SUMS"}, flip, repo.ClientPerson, "bad signature"},
 		{"no signature of the sums", []string{"releases/1.0.0/current/SHA256SUMS.asc"}, gone, repo.ClientPerson, "is not there"},
 		{"flipped byte in a download", []string{"releases/1.0.0/current/holm_linux"}, flip, repo.ClientPerson, "another SHA-256"},
 		{"fingerprint missing on the page", []string{"index.html"}, func(b []byte) []byte { return b[:100] }, repo.ClientPerson, "does not show the fingerprint"},
-	} {
+	}
+}
+
+func TestEveryKindOfTamperingIsToldByTheClientThatMeetsIt(t *testing.T) {
+	w := newWorkshop(t)
+	base := newMemory()
+	publish(t, base, w.options(), w.version("1.0.0"), now())
+	stranger := newWorkshop(t)
+	strange := newMemory()
+	publish(t, strange, stranger.options(), stranger.version("1.0.0"), now())
+	for _, tc := range slices.Concat(aptTamperings(base, strange, t), yumTamperings(base, strange, t), otherTamperings(base, strange, t)) {
 		t.Run(tc.story, func(t *testing.T) {
 			s := base.clone()
 			name := find(t, s, tc.parts...)
