@@ -10,8 +10,10 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"holm.example/keys"
+	"holm.example/keys/signing"
 )
 
 // A bench is a folder in which command lines of the first half of the road
@@ -111,10 +113,28 @@ func toyBench(t *testing.T) bench {
 	return bench{t, dir, filepath.Join(source, "packaging", "release.yaml")}
 }
 
+// quickKeys fills the key folder with keys that are made in no time.
+func (b bench) quickKeys(passphrase string) {
+	b.t.Helper()
+	store, err := signing.CreateStore(filepath.Join(b.dir, "keys"))
+	if err != nil {
+		b.t.Fatal(err)
+	}
+	for _, role := range []signing.Role{signing.Archive, signing.Package} {
+		key, err := signing.Generate(signing.Ed25519, signing.Spec{UserID: "toy <toy@toy.example>", Created: time.Unix(1_700_000_000, 0)})
+		if err != nil {
+			b.t.Fatal(err)
+		}
+		if _, err := store.Add(role, "stable", signing.Active, key, []byte(passphrase)); err != nil {
+			b.t.Fatal(err)
+		}
+	}
+}
+
 func TestAProductIsBuiltAndPackagedOnce(t *testing.T) {
 	b := toyBench(t)
 	b.run(exitFailed, "hint: holm-publish key new", "build", "--quiet")
-	b.run(exitDone, "", "key", "new", "--quiet")
+	b.quickKeys("")
 	b.run(exitUsage, "hint: --targets takes", "build", "--targets", "linux/mips")
 	b.run(exitUsage, "hint: --version takes", "build", "--version", "1.2")
 	b.run(exitUsage, "is no base URL", "build", "--url", "gopher://x.example")
@@ -148,7 +168,7 @@ func TestALockedKeySignsOnlyWithItsPassphrase(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	b.run(exitDone, "", "key", "new", "--quiet", "--passphrase-file", right)
+	b.quickKeys("right")
 	b.run(exitDone, "", "build", "--quiet", "--targets", "linux/amd64")
 	b.run(exitWrongKey, "hint: --passphrase-file", "package", "--quiet")
 	b.run(exitWrongKey, "wrong or missing passphrase", "package", "--quiet", "--passphrase-file", wrong)
