@@ -22,7 +22,7 @@ A source that cannot be read is reported and left out; the exit code is then 3.`
 		GroupID: groupBackup,
 		Args:    arguments(cobra.MinimumNArgs(1)),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			paths, err := absolutePaths(args)
+			paths, err := absolutePaths(args, absolute)
 			if err != nil {
 				return err
 			}

@@ -60,3 +60,15 @@ func absolute(path string) (string, error) {
 	}
 	return abs, nil
 }
+
+// snapshotPath is the path of a file when it was backed up, absolute. What is
+// absolute on another system is taken as it is: snapshots of all devices can
+// be read on each.
+func snapshotPath(path string) (string, error) {
+	unix := strings.HasPrefix(path, "/")
+	windows := len(path) >= 3 && path[1] == ':' && (path[2] == '\\' || path[2] == '/')
+	if (unix || windows) && !filepath.IsAbs(path) {
+		return path, nil
+	}
+	return absolute(path)
+}

@@ -67,3 +67,20 @@ func TestVaultIsTheFirstThatIsSaid(t *testing.T) {
 		t.Error("no vault was needed")
 	}
 }
+
+func TestPathOfASnapshotMayBeOfAnotherSystem(t *testing.T) {
+	here, err := filepath.Abs("here")
+	if err != nil {
+		t.Fatal(err)
+	}
+	unix, windows := "/home/a/../b", `C:\Users\a`
+	want := map[string]string{"here": here, unix: unix, windows: windows, "D:/x": "D:/x"}
+	if filepath.IsAbs(unix) {
+		want[unix] = "/home/b"
+	}
+	for path, want := range want {
+		if got, err := snapshotPath(path); err != nil || got != want {
+			t.Errorf("snapshotPath(%q) = %q, %v, expected %q", path, got, err, want)
+		}
+	}
+}

@@ -28,7 +28,7 @@ is where the file was when it was backed up.`,
 			o := engine.ListOptions{At: at, Recursive: recursive}
 			if len(args) > 0 {
 				var err error
-				if o.Path, err = absolute(args[0]); err != nil {
+				if o.Path, err = snapshotPath(args[0]); err != nil {
 					return err
 				}
 			}

@@ -38,8 +38,9 @@ func (a *app) report(problems []engine.Problem) error {
 	return nil
 }
 
-// absolutePaths makes paths of the command line absolute.
-func absolutePaths(args []string) ([]string, error) {
+// absolutePaths makes paths of the command line absolute by way of one of the
+// functions absolute and snapshotPath.
+func absolutePaths(args []string, absolute func(string) (string, error)) ([]string, error) {
 	paths := make([]string, len(args))
 	for i, arg := range args {
 		abs, err := absolute(arg)

@@ -58,7 +58,7 @@ type restoreAnswer struct {
 
 func (a *app) restore(cmd *cobra.Command, o engine.RestoreOptions) error {
 	var err error
-	if o.Paths, err = absolutePaths(o.Paths); err != nil {
+	if o.Paths, err = absolutePaths(o.Paths, snapshotPath); err != nil {
 		return err
 	}
 	if o.To, err = absolute(o.To); err != nil {

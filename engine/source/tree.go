@@ -16,12 +16,37 @@ import (
 // them, the deepest first: a directory's time changes with its entries, and
 // a mode can lock us out.
 type Tree struct {
-	root *os.Root
+	top *place
 	// The directory that was used last, so that the files of one
 	// directory do not open the way to it again and again.
 	dir  string
-	last *os.Root
+	last *place
 	own  bool // SetMetadata also sets the owner
+}
+
+// A place is an open directory of a Tree: a root for what os does, and a
+// handle, opened when it is needed first, for what only the system does.
+type place struct {
+	*os.Root
+	file *os.File
+}
+
+func (p *place) handle() (*os.File, error) {
+	if p.file == nil {
+		f, err := p.Open(".")
+		if err != nil {
+			return nil, err
+		}
+		p.file = f
+	}
+	return p.file, nil
+}
+
+func (p *place) Close() error {
+	if p.file != nil {
+		p.file.Close()
+	}
+	return p.Root.Close()
 }
 
 // The modes of what is being written.
@@ -37,13 +62,13 @@ func OpenTree(dir string, own bool) (*Tree, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &Tree{root: root, own: own}, nil
+	return &Tree{top: &place{Root: root}, own: own}, nil
 }
 
 // Close closes the directory handles.
 func (t *Tree) Close() error {
 	t.forget()
-	return t.root.Close()
+	return t.top.Close()
 }
 
 // Mkdir makes a directory. The error is fs.ErrExist when something has that
@@ -122,7 +147,7 @@ func (t *Tree) Link(old, path string) error {
 			return err
 		}
 	}
-	return t.root.Link(old, path)
+	return t.top.Link(old, path)
 }
 
 // Special makes a FIFO, a socket or a device. The error is
@@ -133,12 +158,14 @@ func (t *Tree) Special(path string, e Entry) error {
 	if err != nil {
 		return err
 	}
-	return withHandle(dir, func(d *os.File) error {
-		if err := makeSpecial(d, name, e); err != nil {
-			return &fs.PathError{Op: "mknod", Path: path, Err: err}
-		}
-		return nil
-	})
+	d, err := dir.handle()
+	if err != nil {
+		return err
+	}
+	if err := makeSpecial(d, name, e); err != nil {
+		return &fs.PathError{Op: "mknod", Path: path, Err: err}
+	}
+	return nil
 }
 
 // Remove removes a file or an empty directory that the caller made.
@@ -155,18 +182,16 @@ func (t *Tree) Remove(path string) error {
 
 // Lstat examines an entry of the tree. The empty path is the directory of the
 // Tree itself.
-func (t *Tree) Lstat(path string) (e Entry, err error) {
-	dir, name := t.root, "."
-	if path != "" {
-		if dir, name, err = t.parent(path); err != nil {
-			return Entry{Name: path}, err
-		}
+func (t *Tree) Lstat(path string) (Entry, error) {
+	dir, name, err := t.entry(path)
+	if err != nil {
+		return Entry{Name: path}, err
 	}
-	err = withHandle(dir, func(d *os.File) error {
-		e, err = lstatIn(d, name)
-		return err
-	})
-	return e, err
+	d, err := dir.handle()
+	if err != nil {
+		return Entry{Name: path}, err
+	}
+	return lstatIn(d, name)
 }
 
 // SetMetadata gives an entry the owner (if the Tree was opened to), mode and
@@ -174,12 +199,13 @@ func (t *Tree) Lstat(path string) (e Entry, err error) {
 // empty path is the directory of the Tree itself. When a part is refused the
 // others are still set.
 func (t *Tree) SetMetadata(path string, e Entry) error {
-	dir, name := t.root, "."
-	if path != "" {
-		var err error
-		if dir, name, err = t.parent(path); err != nil {
-			return err
-		}
+	dir, name, err := t.entry(path)
+	if err != nil {
+		return err
+	}
+	d, err := dir.handle()
+	if err != nil {
+		return err
 	}
 	info, err := dir.Lstat(name)
 	if err != nil {
@@ -195,15 +221,21 @@ func (t *Tree) SetMetadata(path string, e Entry) error {
 	if e.Kind != Symlink {
 		problems = append(problems, dir.Chmod(name, e.FileMode()&^fs.ModeType))
 	}
-	problems = append(problems, withHandle(dir, func(d *os.File) error {
-		return setModTime(d, dir, name, e)
-	}))
+	problems = append(problems, setModTime(d, dir.Root, name, e))
 	return errors.Join(problems...)
+}
+
+// entry is parent, but knows the directory of the Tree itself too.
+func (t *Tree) entry(path string) (dir *place, name string, err error) {
+	if path == "" {
+		return t.top, ".", nil
+	}
+	return t.parent(path)
 }
 
 // parent opens the directory that has the last name of a path. Every name on
 // the way must be a directory itself, and not a link to one.
-func (t *Tree) parent(path string) (dir *os.Root, name string, err error) {
+func (t *Tree) parent(path string) (dir *place, name string, err error) {
 	var way string
 	if i := strings.LastIndexByte(path, '/'); i >= 0 {
 		way, name = path[:i], path[i+1:]
@@ -217,28 +249,28 @@ func (t *Tree) parent(path string) (dir *os.Root, name string, err error) {
 		return nil, "", err
 	}
 	if way == "" {
-		return t.root, name, nil
+		return t.top, name, nil
 	}
 	if way == t.dir {
 		return t.last, name, nil
 	}
-	dir, err = t.descend(way)
+	root, err := t.descend(way)
 	if err != nil {
 		return nil, "", err
 	}
 	t.forget()
-	t.dir, t.last = way, dir
-	return dir, name, nil
+	t.dir, t.last = way, &place{Root: root}
+	return t.last, name, nil
 }
 
 // descend opens a directory of the tree one name at a time.
 func (t *Tree) descend(way string) (*os.Root, error) {
-	dir := t.root
+	dir := t.top.Root
 	rest := way
 	for rest != "" {
 		name, after, more := strings.Cut(rest, "/")
 		next, err := openPlain(dir, name)
-		if dir != t.root {
+		if dir != t.top.Root {
 			dir.Close()
 		}
 		if err != nil {
@@ -279,14 +311,4 @@ func (t *Tree) forget() {
 
 func inTheWay(path string) error {
 	return &fs.PathError{Op: "opening", Path: path, Err: ErrInTheWay}
-}
-
-// withHandle calls do with an open handle of the directory.
-func withHandle(dir *os.Root, do func(*os.File) error) error {
-	d, err := dir.Open(".")
-	if err != nil {
-		return err
-	}
-	defer d.Close()
-	return do(d)
 }
