@@ -52,7 +52,7 @@ func TestNastyTreeRestoresBitForBit(t *testing.T) {
 	_, err = f.WriteAt([]byte("end"), 70<<20)
 	must(errors.Join(err, f.Close()))
 	for i, name := range []string{"case", "dangling", "empty/er", "fifo", "sticky", ""} {
-		ts := []unix.Timespec{{Sec: 1_600_000_000 + int64(i), Nsec: 1}, {Sec: 1_500_000_000 - int64(i), Nsec: 999_999_999 - int64(i)}}
+		ts := []unix.Timespec{unix.NsecToTimespec(0), unix.NsecToTimespec(1_500_000_000_999_999_999 - int64(i))}
 		must(unix.UtimesNanoAt(unix.AT_FDCWD, filepath.Join(s.src, name), ts, unix.AT_SYMLINK_NOFOLLOW))
 	}
 	must(os.Chtimes(filepath.Join(s.src, "Case"), time.Time{}, time.Unix(-86400, 5))) // before 1970
