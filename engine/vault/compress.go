@@ -64,7 +64,7 @@ func (c *codec) inflate(dst []byte, method byte, payload []byte, size int, exact
 		dst = append(dst, payload...)
 	case methodZstd:
 		var h zstd.Header
-		if err := h.Decode(payload); err != nil || h.Skippable || !h.HasFCS || h.FrameContentSize > uint64(size) {
+		if err := h.Decode(payload); err != nil || h.Skippable || !h.HasFCS || h.FrameContentSize > uint64(size) || !oneFrame(payload, &h) {
 			return nil, fmt.Errorf("compressed payload: %w", ErrMalformed)
 		}
 		room := make([]byte, 0, int(h.FrameContentSize))
@@ -80,4 +80,31 @@ func (c *codec) inflate(dst []byte, method byte, payload []byte, size int, exact
 		return nil, fmt.Errorf("payload of %d bytes, not %d: %w", len(dst)-start, size, ErrMalformed)
 	}
 	return dst, nil
+}
+
+// oneFrame reports whether a payload is one zstd frame and nothing after it
+// (RFC 8878, section 3.1.1): the decoder would take more frames, and empty or
+// skippable ones would be bytes that say nothing.
+func oneFrame(payload []byte, h *zstd.Header) bool {
+	const blockHeader, checksum, rle = 3, 4, 1
+	rest := payload[h.HeaderSize:]
+	for last := false; !last; {
+		if len(rest) < blockHeader {
+			return false
+		}
+		block := uint32(rest[0]) | uint32(rest[1])<<8 | uint32(rest[2])<<16
+		last = block&1 != 0
+		size := int(block >> 3)
+		if block>>1&3 == rle {
+			size = 1
+		}
+		if size > len(rest)-blockHeader {
+			return false
+		}
+		rest = rest[blockHeader+size:]
+	}
+	if h.HasCheckSum {
+		return len(rest) == checksum
+	}
+	return len(rest) == 0
 }

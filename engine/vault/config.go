@@ -6,7 +6,6 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
-	"slices"
 	"strings"
 
 	"holm.example/engine/seal"
@@ -85,7 +84,7 @@ func ParseConfig(b []byte) (Config, error) {
 		return c, fmt.Errorf("%d bytes: %w", len(b), ErrMalformed)
 	}
 	var version struct {
-		Format int `json:"format"`
+		Format int64 `json:"format"`
 	}
 	if err := json.Unmarshal(b, &version); err != nil {
 		return c, fmt.Errorf("%w: %w", ErrMalformed, err)
@@ -126,8 +125,10 @@ func (c Config) check() error {
 		return fmt.Errorf("chunk sizes %d, %d, %d: %w", s.Minimum, s.Average, s.Maximum, ErrMalformed)
 	}
 	for _, words := range [][]string{c.Features.Read, c.Features.Write, c.Features.Collect} {
-		if !slices.IsSorted(words) {
-			return fmt.Errorf("features: %w", ErrMalformed)
+		for i, w := range words {
+			if w == "" || strings.Trim(w, "abcdefghijklmnopqrstuvwxyz0123456789-") != "" || i > 0 && w <= words[i-1] {
+				return fmt.Errorf("features %.200q: %w", words, ErrMalformed)
+			}
 		}
 	}
 	return nil

@@ -8,6 +8,7 @@ import (
 	"io"
 
 	"holm.example/engine/seal"
+	"holm.example/engine/storage"
 )
 
 const (
@@ -17,6 +18,9 @@ const (
 	maxSealedFrame = seal.Overhead + 1 + FrameSize
 	// readBatch is how many sealed bytes one range read asks for at most.
 	readBatch = 4 << 20
+	// fullFrames is from when on a pack takes no more: one chunk of MaxChunk
+	// and a trailer of 5 MiB must still fit both MaxFrames and MaxPack.
+	fullFrames = MaxFrames - MaxChunk/FrameSize - 8
 )
 
 // Pack is what one must know to read from a pack.
@@ -89,7 +93,7 @@ func (p *PackWriter) Chunks() int { return len(p.add.Chunks) }
 // Full reports whether the pack cannot take another chunk within the limits
 // of the format.
 func (p *PackWriter) Full() bool {
-	return len(p.add.Chunks) >= MaxPackChunks || len(p.add.Frames) >= MaxFrames-MaxChunk/FrameSize-1
+	return len(p.add.Chunks) >= MaxPackChunks || len(p.add.Frames) >= fullFrames
 }
 
 // Add appends a chunk of at least one byte to the stream.
@@ -185,7 +189,7 @@ func (v *Vault) ReadFrames(ctx context.Context, p *Pack, first, last int, f func
 			length += int64(p.Frames[end])
 			end++
 		}
-		sealed, err := v.Store.GetRange(ctx, name, offset, length)
+		sealed, err := v.readRange(ctx, name, offset, length)
 		if err != nil {
 			return objectError(name, err)
 		}
@@ -205,6 +209,16 @@ func (v *Vault) ReadFrames(ctx context.Context, p *Pack, first, last int, f func
 	return nil
 }
 
+// readRange reads exactly length bytes, also from a store that gives fewer
+// and says nothing.
+func (v *Vault) readRange(ctx context.Context, name string, offset, length int64) ([]byte, error) {
+	b, err := v.Store.GetRange(ctx, name, offset, length)
+	if err == nil && int64(len(b)) != length {
+		err = fmt.Errorf("object %s: %d bytes, wanted %d: %w", name, len(b), length, storage.ErrShort)
+	}
+	return b, err
+}
+
 // ReadTrailer reads what a pack says of itself, without its segment. size is
 // the size of the object as the store lists it.
 func (v *Vault) ReadTrailer(ctx context.Context, id PackID, size int64) (*PackAdd, error) {
@@ -212,7 +226,7 @@ func (v *Vault) ReadTrailer(ctx context.Context, id PackID, size int64) (*PackAd
 	if size < headSize+seal.Overhead+footerSize || size > MaxPack {
 		return nil, damaged(name, fmt.Errorf("%d bytes: %w", size, ErrMalformed))
 	}
-	head, err := v.Store.GetRange(ctx, name, 0, headSize)
+	head, err := v.readRange(ctx, name, 0, headSize)
 	if err != nil {
 		return nil, objectError(name, err)
 	}
@@ -220,7 +234,7 @@ func (v *Vault) ReadTrailer(ctx context.Context, id PackID, size int64) (*PackAd
 	if err != nil {
 		return nil, damaged(name, err)
 	}
-	foot, err := v.Store.GetRange(ctx, name, size-footerSize, footerSize)
+	foot, err := v.readRange(ctx, name, size-footerSize, footerSize)
 	if err != nil {
 		return nil, objectError(name, err)
 	}
@@ -228,7 +242,7 @@ func (v *Vault) ReadTrailer(ctx context.Context, id PackID, size int64) (*PackAd
 	if string(foot[4:]) != footerMagic || length > MaxTrailer || length > size-headSize-footerSize {
 		return nil, damaged(name, fmt.Errorf("footer: %w", ErrMalformed))
 	}
-	sealed, err := v.Store.GetRange(ctx, name, size-footerSize-length, length)
+	sealed, err := v.readRange(ctx, name, size-footerSize-length, length)
 	if err != nil {
 		return nil, objectError(name, err)
 	}

@@ -105,12 +105,29 @@ func (v *Vault) FormatSegment(s *Segment, t *Transaction, key ed25519.PrivateKey
 	plain := v.codec.compress(nil, body.b, func(b []byte, n int) []byte {
 		return append(b, byte(n), byte(n>>8), byte(n>>16), byte(n>>24))
 	})
+	if err := v.checkBody(s, plain); err != nil {
+		return nil, fmt.Errorf("making %s: %w", name, err)
+	}
 	total := uint64(segmentPublicSize + seal.Overhead + len(plain) + signature)
 	plain = append(plain, make([]byte, padme(total)-total)...)
 	object := box.Seal(e.b, 0, e.b, plain)
 	object = append(object, seal.Sign(key, seal.KindSegment, v.ID, name, object)...)
 	s.Hash = seal.Sum(object)
 	return object, nil
+}
+
+// checkBody reads a body that is about to be sealed as a reader will: a
+// segment that no reader accepts would end the journal for ever.
+func (v *Vault) checkBody(s *Segment, plain []byte) error {
+	back := &Segment{Head: s.Head}
+	if err := v.parseBody(back, plain); err != nil {
+		return err
+	}
+	d := decoder{b: back.body}
+	for range back.count {
+		d.operation()
+	}
+	return d.end()
 }
 
 // ParseSegment verifies and reads the object in a slot of a device's journal.
