@@ -68,10 +68,7 @@ func (e *Engine) run(ctx context.Context, paths []string, o BackupOptions, repor
 	if err := e.adopt(ctx, w); err != nil {
 		return err
 	}
-	q := backup.Request{Paths: paths, Label: o.Label, Own: []string{e.dataDir, e.state.state.Vault}}
-	if abs, err := filepath.Abs(e.dataDir); err == nil {
-		q.Own = append(q.Own, abs)
-	}
+	q := backup.Request{Paths: paths, Label: o.Label, Own: e.ownDirectories()}
 	if o.Progress != nil {
 		q.Progress = func(path string, r *backup.Report) {
 			o.Progress(Progress{Path: path, Files: r.Files, Bytes: r.ReadBytes, Problems: int64(len(r.Problems))})
@@ -99,6 +96,20 @@ func (e *Engine) run(ctx context.Context, paths []string, o BackupOptions, repor
 	}
 	report.Snapshot = hex.EncodeToString(r.Mark[:])
 	return nil
+}
+
+// ownDirectories are the directories whose contents would grow by being backed
+// up: under the names we know them by, and under their real ones.
+func (e *Engine) ownDirectories() (list []string) {
+	for _, dir := range []string{e.dataDir, e.state.state.Vault} {
+		if abs, err := filepath.Abs(dir); err == nil {
+			list = append(list, abs)
+		}
+		if real, err := filepath.EvalSymlinks(dir); err == nil {
+			list = append(list, real)
+		}
+	}
+	return list
 }
 
 // adopt commits the Adopt of a device that takes over another one's tree.

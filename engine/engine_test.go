@@ -8,6 +8,7 @@ import (
 	"math/rand/v2"
 	"os"
 	"path/filepath"
+	"slices"
 	"testing"
 	"time"
 
@@ -304,4 +305,84 @@ func TestWrongPassphraseIsSaid(t *testing.T) {
 	if _, err := s.open(o.DataDir); !errors.Is(err, ErrNotJoined) {
 		t.Fatalf("got %v", err)
 	}
+}
+
+func TestVaultAndDataDirectoryAreNotBackedUpIntoThemselves(t *testing.T) {
+	s := newScene(t)
+	s.write("file", []byte("x"))
+	s.src = s.dir
+	r := s.backup(s.data)
+	if r.Files != 1 {
+		t.Errorf("%d files, want the one that is neither in the vault nor in the data directory", r.Files)
+	}
+}
+
+func TestCommitTimeNeverRunsBackwards(t *testing.T) {
+	s := newScene(t)
+	s.write("a", []byte("1"))
+	s.ahead = 48 * time.Hour
+	s.backup(s.data)
+	s.ahead = 0 // the clock is set right
+	s.backup(s.data)
+	s.with(s.data, func(e *Engine) {
+		var last vault.Time
+		for seq := uint64(1); seq <= e.state.Head().Seq; seq++ {
+			g, err := e.vault.ReadSegment(t.Context(), e.device.Card, seq)
+			if err != nil || g.Committed.Before(last) {
+				t.Fatalf("segment %d: %v, committed at %v after %v", seq, err, g, last)
+			}
+			last = g.Committed
+		}
+	})
+}
+
+func TestListFindsWhatAPathNames(t *testing.T) {
+	s := newScene(t)
+	s.write("d/one", []byte("1"))
+	s.write("d/two", []byte("22"))
+	s.backup(s.data)
+	src := filepath.ToSlash(s.src)
+	for _, c := range []struct {
+		path      string
+		recursive bool
+		want      []string
+	}{
+		{"", false, []string{src}},
+		{"", true, []string{src, src + "/d", src + "/d/one", src + "/d/two"}},
+		{s.src, false, []string{src + "/d"}},
+		{filepath.Dir(s.src), false, []string{src}},
+		{"/", false, []string{src}},
+		{"src/d", false, []string{src + "/d/one", src + "/d/two"}},
+		{src + "/d/two", false, []string{src + "/d/two"}},
+	} {
+		s.with(s.data, func(e *Engine) {
+			var got []string
+			err := e.List(t.Context(), ListOptions{Path: c.path, Recursive: c.recursive}, func(entry Entry) error {
+				got = append(got, entry.Path)
+				return nil
+			})
+			if err != nil || !slices.Equal(got, c.want) {
+				t.Errorf("%q: %q, %v, want %q", c.path, got, err, c.want)
+			}
+		})
+	}
+	s.with(s.data, func(e *Engine) {
+		none := func(Entry) error { return errors.New("an entry") }
+		for _, path := range []string{"src/none", src + "/d/one/x", "/elsewhere", "sr"} {
+			if err := e.List(t.Context(), ListOptions{Path: path}, none); !errors.Is(err, ErrNoPath) {
+				t.Errorf("%q: %v", path, err)
+			}
+		}
+		for _, at := range []string{"ffff00", "2001-01-01", "yesterday"} {
+			if err := e.List(t.Context(), ListOptions{At: at}, none); !errors.Is(err, ErrNoSnapshot) {
+				t.Errorf("at %q: %v", at, err)
+			}
+		}
+		if err := e.List(t.Context(), ListOptions{At: time.Now().Format("2006-01-02")}, func(Entry) error { return nil }); err != nil {
+			t.Errorf("today: %v", err)
+		}
+		if _, err := e.Backup(t.Context(), BackupOptions{Paths: []string{"/nowhere/at/all"}}); !errors.Is(err, ErrNothing) {
+			t.Errorf("missing source: %v", err)
+		}
+	})
 }

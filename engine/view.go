@@ -172,12 +172,13 @@ func (e *Engine) tops(m *catalog.Mark) (list []found, err error) {
 	return list, err
 }
 
-// at finds what a path names in a snapshot: one entry, or all sources below
-// it. The path is one of the source, or begins with a source's base name.
-func (e *Engine) at(m *catalog.Mark, path string) ([]found, error) {
+// at finds what a path names in a snapshot: exactly one entry, or all sources
+// below it. The path is one of the source, or begins with a source's base
+// name.
+func (e *Engine) at(m *catalog.Mark, path string) (hits []found, exact bool, err error) {
 	tops, err := e.tops(m)
 	if err != nil || path == "" {
-		return tops, err
+		return tops, false, err
 	}
 	want := strings.TrimSuffix(filepath.ToSlash(path), "/")
 	var below []found
@@ -196,16 +197,13 @@ func (e *Engine) at(m *catalog.Mark, path string) ([]found, error) {
 				continue
 			}
 			hit, err := e.descend(m, t, strings.TrimSuffix(rest, "/"))
-			if err != nil {
-				return nil, err
-			}
-			return []found{hit}, nil
+			return []found{hit}, true, err
 		}
 		if len(below) > 0 {
-			return below, nil
+			return below, false, nil
 		}
 	}
-	return nil, fmt.Errorf("%s: %w", path, ErrNoPath)
+	return nil, false, fmt.Errorf("%s: %w", path, ErrNoPath)
 }
 
 func (e *Engine) descend(m *catalog.Mark, from found, rest string) (hit found, err error) {
@@ -232,11 +230,11 @@ func (e *Engine) List(ctx context.Context, o ListOptions, f func(Entry) error) e
 		if err != nil {
 			return err
 		}
-		hits, err := e.at(m, o.Path)
+		hits, exact, err := e.at(m, o.Path)
 		if err != nil {
 			return err
 		}
-		inside := len(hits) == 1 && o.Path != "" && hits[0].Kind == vault.KindDirectory
+		inside := exact && hits[0].Kind == vault.KindDirectory
 		for _, h := range hits {
 			if !inside {
 				if err := f(entryOf(h)); err != nil {
@@ -316,7 +314,7 @@ func (e *Engine) restore(ctx context.Context, o RestoreOptions, report *RestoreR
 	}
 	q := restore.Request{Vault: e.vault, Catalog: e.catalog, Device: m.Device, At: m.At, To: o.To, Overwrite: o.Overwrite, Now: e.now}
 	for _, p := range paths {
-		hits, err := e.at(m, p)
+		hits, _, err := e.at(m, p)
 		if err != nil {
 			return err
 		}

@@ -320,6 +320,9 @@ func (w *Writer) segment() (*vault.Segment, []byte, error) {
 		claimed[h.Device] = h.Seq
 	}
 	for _, d := range devices {
+		if d.Head.Device == head.Device && s.Committed.Before(d.Committed) {
+			s.Committed = d.Committed // our clock was set back
+		}
 		if d.Head.Device != head.Device && d.Head.Seq > claimed[d.Head.Device] {
 			s.Folded = append(s.Folded, d.Head)
 		}

@@ -35,6 +35,7 @@ import (
 	"go.etcd.io/bbolt"
 
 	"holm.example/engine/seal"
+	"holm.example/engine/vault"
 	"holm.example/internal/durable"
 )
 
@@ -232,6 +233,11 @@ func (f *fields) bytes() []byte {
 
 func (f *fields) id() (v seal.ID)     { copy(v[:], f.raw(len(v))); return v }
 func (f *fields) hash() (v seal.Hash) { copy(v[:], f.raw(len(v))); return v }
+
+func (f *fields) time() vault.Time {
+	zigzag := f.uv()
+	return vault.Time{Seconds: int64(zigzag>>1) ^ -int64(zigzag&1), Nanoseconds: uint32(f.uv())}
+}
 
 func (f *fields) end(what string) error {
 	if f.bad || len(f.b) != 0 {

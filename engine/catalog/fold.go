@@ -29,6 +29,8 @@ func EndOf(seq uint64) Position { return Position((seq+1)<<positionBits - 1) }
 type Device struct {
 	Card vault.Card
 	Head vault.Head
+	// Committed is the commit time of the head; it never runs backwards.
+	Committed vault.Time
 	// Stopped says why the fold of this journal stopped; empty: it did not.
 	Stopped string
 }
@@ -38,6 +40,8 @@ func (d *Device) format() []byte {
 	b = binary.AppendUvarint(b, d.Head.Seq)
 	b = binary.AppendVarint(b, d.Card.Created.Seconds)
 	b = binary.AppendUvarint(b, uint64(d.Card.Created.Nanoseconds))
+	b = binary.AppendVarint(b, d.Committed.Seconds)
+	b = binary.AppendUvarint(b, uint64(d.Committed.Nanoseconds))
 	b = appendBytes(b, []byte(d.Card.Name))
 	return appendBytes(b, []byte(d.Stopped))
 }
@@ -50,9 +54,7 @@ func parseDevice(id, value []byte) (Device, error) {
 	d.Card.Signing, d.Card.HPKE = f.hash(), f.hash()
 	d.Card.Hash, d.Head.Hash = f.hash(), f.hash()
 	d.Head.Seq = f.uv()
-	zigzag := f.uv()
-	d.Card.Created.Seconds = int64(zigzag>>1) ^ -int64(zigzag&1)
-	d.Card.Created.Nanoseconds = uint32(f.uv())
+	d.Card.Created, d.Committed = f.time(), f.time()
 	d.Card.Name, d.Stopped = string(f.bytes()), string(f.bytes())
 	return d, f.end("device")
 }
@@ -157,6 +159,9 @@ func (c *Catalog) Fold(s *vault.Segment) error {
 			return err
 		}
 		d.Head, d.Stopped = s.Head, ""
+		if d.Committed.Before(s.Committed) {
+			d.Committed = s.Committed
+		}
 		return put(tx, bucketDevices, s.Device[:], d.format())
 	})
 }
