@@ -12,11 +12,11 @@ import (
 	"holm.example/engine/seal"
 )
 
-// vectorsFile is testdata/v1/README.md's subject. HOLM_WRITE_GOLDENS=1 makes
+// vectorsFile is testdata/v1/README.md's subject. HOLM_WRITE_GOLDEN=1 makes
 // it anew, which only a change of the specification justifies.
 const (
-	vectorsFile  = "testdata/v1/vectors.json"
-	goldensNewly = "HOLM_WRITE_GOLDENS"
+	vectorsFile    = "testdata/v1/vectors.json"
+	goldenVariable = "HOLM_WRITE_GOLDEN"
 )
 
 // hexBytes are bytes that JSON shows in hexadecimal.
@@ -166,7 +166,7 @@ func (v vectors) write(t *testing.T) {
 // readVectors returns the file and its text.
 func readVectors(t *testing.T) (vectors, string) {
 	t.Helper()
-	if os.Getenv(goldensNewly) != "" {
+	if os.Getenv(goldenVariable) != "" {
 		inputs().write(t)
 	}
 	b, err := os.ReadFile(vectorsFile)

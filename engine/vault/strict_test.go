@@ -43,11 +43,21 @@ func packOf(size uint64, f func(*encoder)) []byte {
 	return made(2, 1, func(e *encoder) { e.id(seal.ID{2}); e.uv(1); e.uv(size); f(e) })
 }
 
-func TestOperationsThatBreakARuleAreRefused(t *testing.T) {
+// refused wants ErrMalformed for each of the encodings.
+func refused(t *testing.T, encodings map[string][]byte) {
+	t.Helper()
+	for rule, b := range encodings {
+		if op, err := ParseOperation(b); !errors.Is(err, ErrMalformed) {
+			t.Errorf("%s: %+v, %v, want ErrMalformed", rule, op, err)
+		}
+	}
+}
+
+func TestOperationsAndPacksThatBreakARuleAreRefused(t *testing.T) {
 	id, hash := seal.ID{1}, seal.Hash{1}
 	long := bytes.Repeat([]byte{0x80}, 10)
 	type e = *encoder
-	for rule, b := range map[string][]byte{
+	refused(t, map[string][]byte{
 		"nothing":                        {},
 		"type not minimal":               {0x81, 0, 1, 0},
 		"type above 64 bits":             append(bytes.Clone(long), 1),
@@ -87,7 +97,14 @@ func TestOperationsThatBreakARuleAreRefused(t *testing.T) {
 			p.hash(hash)
 			p.uv(9)
 		}),
-		"PackAdd, a frame too few":     packOf(1000, func(p e) { p.uv(1); p.uv(40); p.uv(1); p.hash(hash); p.uv(FrameSize + 1) }),
+		"PackAdd, a frame too few": packOf(1000, func(p e) { p.uv(1); p.uv(40); p.uv(1); p.hash(hash); p.uv(FrameSize + 1) }),
+	})
+}
+
+func TestPutsThatBreakARuleAreRefused(t *testing.T) {
+	id, hash := seal.ID{1}, seal.Hash{1}
+	type e = *encoder
+	refused(t, map[string][]byte{
 		"Put, mode above 12 bits":      putOf(func(p e) { p.uv(0o10000) }),
 		"Put, uid above 32 bits":       putOf(func(p e) { p.uv(0); p.uv(1 << 32) }),
 		"Put, gid above 32 bits":       putOf(func(p e) { p.uv(0); p.uv(0); p.uv(1 << 32) }),
@@ -108,18 +125,25 @@ func TestOperationsThatBreakARuleAreRefused(t *testing.T) {
 			p.text("a")
 			p.text("")
 		}),
-		"Put, too many attributes":     putOf(func(p e) { goodMeta(p); p.uv(MaxAttributes + 1); p.raw(make([]byte, 4096)) }),
-		"Put, attribute too long":      putOf(func(p e) { goodMeta(p); p.uv(1); p.text("a"); p.text(strings.Repeat("v", MaxText+1)) }),
-		"Put, link group 2":            putOf(func(p e) { goodMeta(p); p.raw([]byte{0, 2}) }),
-		"Put, link group of zeros":     putOf(func(p e) { goodMeta(p); p.raw([]byte{0, 1}); p.id(seal.ID{}); p.u8(2); p.id(id) }),
-		"Put, kind 0":                  putOf(func(p e) { goodMeta(p); p.raw([]byte{0, 0, 0}) }),
-		"Put, kind 5":                  putOf(func(p e) { goodMeta(p); p.raw([]byte{0, 0, 5}) }),
-		"Put, list level above 3":      putOf(func(p e) { goodMeta(p); p.raw([]byte{0, 0, 1, 9, 4, 0}) }),
-		"Put, too many chunks":         putOf(func(p e) { goodMeta(p); p.raw([]byte{0, 0, 1, 9, 0}); p.uv(1025); p.raw(make([]byte, 32*1025)) }),
-		"Put, chunks not there":        putOf(func(p e) { goodMeta(p); p.raw([]byte{0, 0, 1, 9, 0, 2}); p.hash(hash) }),
-		"Put, target above the limit":  putOf(func(p e) { goodMeta(p); p.raw([]byte{0, 0, 3}); p.text(strings.Repeat("t", MaxText+1)) }),
-		"Put, special type 5":          putOf(func(p e) { goodMeta(p); p.raw([]byte{0, 0, 4, 5, 0, 0}) }),
-		"Put, major above 32 bits":     putOf(func(p e) { goodMeta(p); p.raw([]byte{0, 0, 4, 2}); p.uv(1 << 32); p.uv(0) }),
+		"Put, too many attributes":    putOf(func(p e) { goodMeta(p); p.uv(MaxAttributes + 1); p.raw(make([]byte, 4096)) }),
+		"Put, attribute too long":     putOf(func(p e) { goodMeta(p); p.uv(1); p.text("a"); p.text(strings.Repeat("v", MaxText+1)) }),
+		"Put, link group 2":           putOf(func(p e) { goodMeta(p); p.raw([]byte{0, 2}) }),
+		"Put, link group of zeros":    putOf(func(p e) { goodMeta(p); p.raw([]byte{0, 1}); p.id(seal.ID{}); p.u8(2); p.id(id) }),
+		"Put, kind 0":                 putOf(func(p e) { goodMeta(p); p.raw([]byte{0, 0, 0}) }),
+		"Put, kind 5":                 putOf(func(p e) { goodMeta(p); p.raw([]byte{0, 0, 5}) }),
+		"Put, list level above 3":     putOf(func(p e) { goodMeta(p); p.raw([]byte{0, 0, 1, 9, 4, 0}) }),
+		"Put, too many chunks":        putOf(func(p e) { goodMeta(p); p.raw([]byte{0, 0, 1, 9, 0}); p.uv(1025); p.raw(make([]byte, 32*1025)) }),
+		"Put, chunks not there":       putOf(func(p e) { goodMeta(p); p.raw([]byte{0, 0, 1, 9, 0, 2}); p.hash(hash) }),
+		"Put, target above the limit": putOf(func(p e) { goodMeta(p); p.raw([]byte{0, 0, 3}); p.text(strings.Repeat("t", MaxText+1)) }),
+		"Put, special type 5":         putOf(func(p e) { goodMeta(p); p.raw([]byte{0, 0, 4, 5, 0, 0}) }),
+		"Put, major above 32 bits":    putOf(func(p e) { goodMeta(p); p.raw([]byte{0, 0, 4, 2}); p.uv(1 << 32); p.uv(0) }),
+	})
+}
+
+func TestOtherOperationsThatBreakARuleAreRefused(t *testing.T) {
+	id, hash := seal.ID{1}, seal.Hash{1}
+	type e = *encoder
+	refused(t, map[string][]byte{
 		"Delete, reason 3":             made(6, 1, func(p e) { goodEntry(p); p.u8(3) }),
 		"Mark, label above the limit":  made(7, 1, func(p e) { p.id(id); p.raw([]byte{0, 0}); p.text(strings.Repeat("l", MaxText+1)); p.uv(0) }),
 		"Mark, sources not there":      made(7, 1, func(p e) { p.id(id); p.raw([]byte{0, 0, 0, 2}); p.id(id) }),
@@ -132,11 +156,12 @@ func TestOperationsThatBreakARuleAreRefused(t *testing.T) {
 		"Checkpoint, tables not there": made(13, 2, func(p e) { p.uv(1); p.uv(2); p.hash(hash) }),
 		"Adopt, seq of 17 digits":      made(14, 1, func(p e) { p.id(id); p.uv(maxSeq + 1); p.hash(hash) }),
 		"Share, open 2":                made(15, 2, func(p e) { p.id(id); p.hash(hash); p.u8(2); p.uv(0) }),
-	} {
-		if op, err := ParseOperation(b); !errors.Is(err, ErrMalformed) {
-			t.Errorf("%s: %+v, %v, want ErrMalformed", rule, op, err)
-		}
-	}
+	})
+}
+
+func TestOperationsWithoutAFaultAreRead(t *testing.T) {
+	hash := seal.Hash{1}
+	type e = *encoder
 	for what, b := range map[string][]byte{ // the same makers, with nothing broken
 		"PackAdd": packOf(64, func(p e) { p.uv(1); p.uv(40); p.uv(1); p.hash(hash); p.uv(9) }),
 		"Put":     putOf(func(p e) { goodMeta(p); p.raw([]byte{0, 0, 4, 1, 0, 0}) }),
