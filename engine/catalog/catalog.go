@@ -33,6 +33,7 @@ import (
 	"time"
 
 	"go.etcd.io/bbolt"
+	bolterrors "go.etcd.io/bbolt/errors"
 
 	"holm.example/engine/seal"
 	"holm.example/engine/vault"
@@ -114,7 +115,7 @@ func open(path string, id seal.Hash) (c *Catalog, err error) {
 	})
 	if err != nil {
 		var pathErr *os.PathError
-		if errors.As(err, &pathErr) || errors.Is(err, bbolt.ErrTimeout) {
+		if errors.As(err, &pathErr) || errors.Is(err, bolterrors.ErrTimeout) {
 			return nil, fmt.Errorf("opening the catalog: %w", err)
 		}
 		return nil, fmt.Errorf("%w: %w", ErrDamaged, err)

@@ -214,9 +214,8 @@ func (v *Vault) FormatFence(f *Fence, key ed25519.PrivateKey) []byte {
 	return b
 }
 
-// parseFence reads a fence. The signer is another device, whose card the
-// caller of this version has no way to give: the object is read from the
-// store by FenceSigner first.
+// parseFence reads a fence. It is signed by another device, whose card
+// checkFence reads to verify it.
 func (v *Vault) parseFence(card *Card, seq uint64, b []byte) (*Segment, error) {
 	if len(b) != fenceSize {
 		return nil, fmt.Errorf("fence of %d bytes: %w", len(b), ErrMalformed)
