@@ -15,7 +15,9 @@ func newBackup(a *app) *cobra.Command {
 		Long: `Back up each PATH with everything below it. What has not changed since the last
 time is not read again, and what the vault holds already is not stored again.
 
-A source that cannot be read is reported and left out; the exit code is then 3.`,
+A symbolic link is backed up as a link. The vault and the data directory are
+left out of what is backed up. What cannot be read is reported, and keeps the
+state it had in the snapshot before; the exit code is then 3.`,
 		Example: `  holm backup ~/Documents ~/Pictures
   holm backup --quiet /etc /home
   holm backup --json ~/Documents | tail -n 1`,

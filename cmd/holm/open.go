@@ -23,6 +23,10 @@ func (a *app) with(ctx context.Context, do func(*engine.Engine) error) (err erro
 		return err
 	}
 	defer func() { err = errors.Join(err, e.Close()) }()
+	info := e.Info()
+	a.ui.detail("data directory %s", quoteName(dataDir))
+	a.ui.detail("vault %s in %s", info.VaultID, quoteName(info.Vault))
+	a.ui.detail("this is device %s (%s)", info.DeviceID, quoteName(info.DeviceName))
 	return do(e)
 }
 

@@ -1,13 +1,16 @@
 package source
 
-import "errors"
+import (
+	"errors"
+	"io/fs"
+)
 
 // Reading.
 var (
 	// ErrNotRegular says that a name is no regular file, or none any more.
 	ErrNotRegular = errors.New("not a regular file")
 	// SkipDir, returned by Visitor.Enter, leaves a directory's contents out.
-	SkipDir = errors.New("skip this directory")
+	SkipDir = fs.SkipDir
 )
 
 // Writing back.
