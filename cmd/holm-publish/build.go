@@ -72,10 +72,15 @@ func (a *app) build(ctx context.Context, flags buildFlags) (*packaging.Release, 
 	if len(channelKeys) == 0 {
 		return nil, fmt.Errorf("%w: channel %s", signing.ErrNoKey, cfg.Channel)
 	}
-	defer a.ui.step(a.now, "built %s %s for %d targets", cfg.Name, source.Version, len(targets))()
-	return packaging.Build(ctx, packaging.BuildOptions{
+	done := a.ui.step(a.now, "built %s %s for %s", cfg.Name, source.Version, count(len(targets), "target"))
+	release, err := packaging.Build(ctx, packaging.BuildOptions{
 		Config: cfg, Source: source, Keys: channelKeys, Targets: targets, Dist: a.dist, Progress: a.ui.progress,
 	})
+	if err != nil {
+		return nil, err
+	}
+	done()
+	return release, nil
 }
 
 // source reads release.yaml and the work tree around it.

@@ -66,6 +66,11 @@ func (a *app) pack(ctx context.Context, flags buildFlags) (*packaging.Release, e
 		}
 		options.RPMKeys = ring.Armor()
 	}
-	defer a.ui.step(a.now, "packaged %s %s", cfg.Name, source.Version)()
-	return packaging.Package(ctx, options)
+	done := a.ui.step(a.now, "packaged %s %s", cfg.Name, source.Version)
+	release, err := packaging.Package(ctx, options)
+	if err != nil {
+		return nil, err
+	}
+	done()
+	return release, nil
 }

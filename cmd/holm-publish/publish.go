@@ -130,7 +130,8 @@ func (a *app) publish(ctx context.Context, version string, flags publishFlags) e
 		return a.ui.answer(answer, "%s %s is published already in channel %s: nothing written", cfg.Name, version, flags.channel)
 	}
 	done()
-	if err := a.ui.answer(answer, "published %s %s in channel %s: %d packages, %d names written, served at %s", cfg.Name, version, flags.channel, report.Packages, len(report.Written), release.URL); err != nil {
+	if err := a.ui.answer(answer, "published %s %s in channel %s: %s, %s written, served at %s", cfg.Name, version, flags.channel,
+		count(report.Packages, "package"), count(len(report.Written), "name"), release.URL); err != nil {
 		return err
 	}
 	return a.verifySite(ctx, where, repo.VerifyOptions{Channel: flags.channel}, false)

@@ -63,7 +63,16 @@ func (u *ui) progress(format string, args ...any) {
 	}
 }
 
-// step prints what happens and returns a function that prints how long it took.
+// count is a number with its noun, in the plural where it needs one.
+func count(n int, noun string) string {
+	if n != 1 {
+		noun += "s"
+	}
+	return fmt.Sprintf("%d %s", n, noun)
+}
+
+// step starts the time of a step; the function it returns prints what was done
+// and how long it took.
 func (u *ui) step(now func() time.Time, format string, args ...any) func() {
 	what, start := fmt.Sprintf(format, args...), now()
 	return func() { u.progress("%s (%.1f s)", what, now().Sub(start).Seconds()) }

@@ -127,8 +127,9 @@ func ParseRepomd(data []byte) (*Repodata, error) {
 		return nil, fmt.Errorf("%w: %v", ErrFormat, err)
 	}
 	r := &Repodata{Revision: x.Revision}
+	expected := kinds()
 	for i, d := range x.Data {
-		if i >= len(kinds()) || d.Type != kinds()[i].name {
+		if i >= len(expected) || d.Type != expected[i].name {
 			return nil, fmt.Errorf("%w: data %.20q in place %d", ErrFormat, d.Type, i)
 		}
 		out := Data{Type: d.Type, Href: d.Location.Href, Size: d.Size, OpenSize: d.OpenSize}
@@ -145,7 +146,7 @@ func ParseRepomd(data []byte) (*Repodata, error) {
 		}
 		r.Data = append(r.Data, out)
 	}
-	if len(r.Data) != len(kinds()) || r.Revision <= 0 || !bytes.Equal(r.Format(), data) {
+	if len(r.Data) != len(expected) || r.Revision <= 0 || !bytes.Equal(r.Format(), data) {
 		return nil, fmt.Errorf("%w: repomd.xml is not as this program writes it", ErrFormat)
 	}
 	return r, nil
