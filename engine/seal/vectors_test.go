@@ -89,14 +89,12 @@ func inputs() vectors {
 	for n, secret := range r.Epochs {
 		v.Epochs[n] = hexBytes(secret[:])
 	}
-	for _, s := range []sealedVector{
+	v.Sealed = []sealedVector{
 		{Kind: "p", Epoch: 1, Name: "packs/0a/000000000000/0001-bb", Part: 0, Prefix: []byte("holmp"), Plaintext: []byte("\x00frame")},
 		{Kind: "p", Epoch: 7, Name: "packs/0a/000000000000/0001-bb", Part: seal.PartTrailer, Prefix: []byte("holmp"), Plaintext: []byte{}},
 		{Kind: "j", Epoch: 7, Name: "devices/0a/journal/000000000000/0001", Part: 0, Prefix: []byte{}, Plaintext: []byte("segment")},
 		{Kind: "c", Epoch: 1, Name: "devices/0a/card", Part: 0, Prefix: []byte("public"), Plaintext: []byte("name")},
 		{Kind: "t", Epoch: 1, Name: "tables/0a/bb", Part: seal.PartIndex, Prefix: []byte("holmt"), Plaintext: []byte("index")},
-	} {
-		v.Sealed = append(v.Sealed, s)
 	}
 	return v
 }
