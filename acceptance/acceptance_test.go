@@ -256,6 +256,11 @@ func installOneFile(t *testing.T, s *session) {
 	s.wantInstalled(t, "holm", s.rel.versions[0])
 	s.wantAnswer(t, s.rel.versions[0])
 	s.wantQuietRefresh(t)
+	if s.format == "rpm" { // nothing else has to be there, no shell, no library
+		s.must(t, "rpm", "--root", "/srv/empty", "--initdb")
+		s.must(t, "rpm", "--root", "/srv/empty", "-i", "/tmp/holm.rpm")
+		s.must(t, "chroot", "/srv/empty", "/usr/bin/holm", "version")
+	}
 }
 
 // install32Bits installs the program for 32-bit systems on this 64-bit one:
