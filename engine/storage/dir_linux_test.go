@@ -71,11 +71,11 @@ func TestWithoutPermissionEveryOperationSaysSo(t *testing.T) {
 	d := open(t, root)
 	put(t, d, "keys/a", "x")
 	put(t, d, "packs/d/b", "x")
-	for p, mode := range map[string]fs.FileMode{"keys/a": 0, "keys": 0o500, "packs/d": 0} {
+	closed := map[string]fs.FileMode{"keys/a": 0, "keys": 0o500, "packs/d": 0}
+	for p, mode := range closed {
 		if err := os.Chmod(filepath.Join(root, p), mode); err != nil {
 			t.Fatal(err)
 		}
-		t.Cleanup(func() { _ = os.Chmod(filepath.Join(root, p), 0o700) }) // so that the directory can be removed
 	}
 	onOwnThread(t, func() error {
 		if err := dropOverride(); err != nil {
@@ -102,6 +102,11 @@ func TestWithoutPermissionEveryOperationSaysSo(t *testing.T) {
 		}
 		return nil
 	})
+	for p := range closed {
+		if err := os.Chmod(filepath.Join(root, p), 0o700); err != nil {
+			t.Fatal(err)
+		}
+	}
 	if got := everything(t, root); !slices.Contains(got, "keys/a") || len(got) != 2 {
 		t.Errorf("files: %q, want the two objects", got)
 	}
