@@ -105,6 +105,7 @@ func TestForgedWrappedKeysAreRefused(t *testing.T) {
 		{"another commitment", changed(b, commitment, b[commitment]^1), wrapName, seal.ErrPassphrase},
 		{"more passes", changed(b, params+4, 2), wrapName, seal.ErrPassphrase},
 		{"a longer payload than there is", changed(b, length, 0xFF), wrapName, seal.ErrMalformed},
+		{"a shorter payload than there is", changed(b, length, b[length]-1), wrapName, seal.ErrMalformed},
 		{"a payload without end", changed(b, length, 0xFF, 0xFF, 0xFF, 0xFF), wrapName, seal.ErrMalformed},
 		{"another nonce", changed(b, length+4, b[length+4]^1), wrapName, seal.ErrSealed},
 		{"another ciphertext", changed(b, length+20, b[length+20]^1), wrapName, seal.ErrSealed},
