@@ -40,7 +40,7 @@ func (e *Engine) Backup(ctx context.Context, o BackupOptions) (BackupReport, err
 	if err := storage.Probe(ctx, e.vault.Store); err != nil {
 		return report, err
 	}
-	if err := e.vault.RestoreConfigCopy(ctx); err != nil {
+	if err := e.vault.RestoreConfig(ctx); err != nil {
 		return report, err
 	}
 	for n := 1; ; n++ {

@@ -121,22 +121,41 @@ type wrapped struct {
 	payload  []byte
 }
 
-// parseWrapped checks the form of a key object of this vault.
-func parseWrapped(b []byte, vault Hash) (wrapped, error) {
+// intact returns what stands before the checksum of a key object.
+func intact(b []byte) ([]byte, error) {
 	if len(b) < wrapHeadSize+KeySize || len(b) > MaxKeyObject {
-		return wrapped{}, ErrMalformed
+		return nil, ErrMalformed
 	}
 	body, sum := b[:len(b)-KeySize], b[len(b)-KeySize:]
 	if Sum(body) != Hash(sum) {
-		return wrapped{}, fmt.Errorf("checksum: %w", ErrMalformed)
+		return nil, fmt.Errorf("checksum: %w", ErrMalformed)
 	}
-	w := Wrapping(body[8])
-	if !bytes.Equal(body[:8], wrapHead(w, vault)[:8]) {
-		return wrapped{}, ErrMalformed
+	if !bytes.Equal(body[:8], wrapHead(0, Hash{})[:8]) {
+		return nil, ErrMalformed
+	}
+	return body, nil
+}
+
+// WrappedVault returns the id of the vault that an intact key object belongs
+// to, whichever that is. It needs no secret.
+func WrappedVault(object []byte) (Hash, error) {
+	body, err := intact(object)
+	if err != nil {
+		return Hash{}, err
+	}
+	return Hash(body[9:wrapHeadSize]), nil
+}
+
+// parseWrapped checks the form of a key object of this vault.
+func parseWrapped(b []byte, vault Hash) (wrapped, error) {
+	body, err := intact(b)
+	if err != nil {
+		return wrapped{}, err
 	}
 	if !bytes.Equal(body[9:wrapHeadSize], vault[:]) {
 		return wrapped{}, ErrOtherVault
 	}
+	w := Wrapping(body[8])
 	fields := map[Wrapping]int{WrapPassphrase: passSize, WrapOpenPGP: 32, WrapDevice: deviceSize}
 	size, ok := fields[w]
 	if !ok || len(body) < wrapHeadSize+size+4 {

@@ -20,7 +20,12 @@ import (
 // a device of this vault could write with other software.
 func forgedSegment(t testing.TB, v *Vault, key ed25519.PrivateKey, head Head, previous seal.Hash, plain []byte) []byte {
 	t.Helper()
-	name := SegmentName(head.Device, head.Seq)
+	return forgedUnder(t, v, key, SegmentName(head.Device, head.Seq), head, previous, plain)
+}
+
+// forgedUnder is a forgedSegment under a name that need not be its own.
+func forgedUnder(t testing.TB, v *Vault, key ed25519.PrivateKey, name string, head Head, previous seal.Hash, plain []byte) []byte {
+	t.Helper()
 	box, err := v.Keys.Box(seal.KindSegment, 1, v.ID, name)
 	if err != nil {
 		t.Fatal(err)
@@ -123,7 +128,15 @@ func TestSegmentOfAnotherDeviceOrSlotIsRefused(t *testing.T) {
 	if _, err := v.ParseSegment(card, 5, own); err != nil {
 		t.Fatalf("in its own slot: %v", err)
 	}
+	under := func(head Head) []byte { // sealed and signed for that slot, whatever its head says
+		return forgedUnder(t, v, key, SegmentName(card.Device, 5), head, card.Hash, plain)
+	}
+	if !bytes.Equal(under(Head{Device: card.Device, Seq: 5}), own) {
+		t.Fatal("the same head makes another segment")
+	}
 	for what, err := range map[string]error{
+		"head of another":     errorOf(v.ParseSegment(card, 5, under(Head{Device: other.Device, Seq: 5}))),
+		"head of another seq": errorOf(v.ParseSegment(card, 5, under(Head{Device: card.Device, Seq: 4}))),
 		"next slot":           errorOf(v.ParseSegment(card, 6, own)),
 		"another's journal":   errorOf(v.ParseSegment(other, 5, own)),
 		"signed by another":   errorOf(v.ParseSegment(card, 5, forgedSegment(t, v, otherKey, Head{Device: card.Device, Seq: 5}, card.Hash, plain))),
@@ -330,7 +343,7 @@ func TestInitThatIsStoppedAnywhereLeavesAVaultOrNone(t *testing.T) {
 			if err := v.PutConfig(t.Context()); wantNone != (err == nil) || !wantNone && !errors.Is(err, ErrVaultExists) {
 				t.Errorf("init again: %v", err)
 			}
-			if err := v.RestoreConfigCopy(t.Context()); err != nil {
+			if err := v.RestoreConfig(t.Context()); err != nil {
 				t.Errorf("putting the copy back: %v", err)
 			}
 			if problems := v.CheckConfig(t.Context()); len(problems) != 0 || fmt.Sprint(left.Names()) != "[vault-copy.json vault.json]" {

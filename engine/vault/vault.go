@@ -43,103 +43,6 @@ func New(s storage.Store, c Config, keys *seal.Keyring) (*Vault, error) {
 	return &Vault{Store: s, Config: c, ID: c.ID(), Keys: keys, codec: codec}, nil
 }
 
-// Find reads the configuration of the vault in a store. It returns ErrNoVault
-// if there is none, ErrNewer if it must not be read, and ErrDamaged if no copy
-// is intact or two intact copies differ. want, if not nil, is the vault id
-// that is expected; another one is ErrDamaged.
-func Find(ctx context.Context, s storage.Store, want *seal.Hash) (*Vault, error) {
-	var found *Config
-	var problem error
-	missing := 0
-	for _, name := range []string{ConfigName, ConfigCopyName} {
-		c, err := readConfig(ctx, s, name, want)
-		switch {
-		case errors.Is(err, storage.ErrNotFound):
-			missing++
-		case errors.Is(err, ErrDamaged):
-			problem = errors.Join(problem, err)
-		case err != nil:
-			return nil, err
-		case found != nil && c.ID() != found.ID():
-			return nil, fmt.Errorf("%s and %s differ: %w", ConfigName, ConfigCopyName, ErrDamaged)
-		default:
-			found = &c
-		}
-	}
-	switch {
-	case missing == 2:
-		return nil, ErrNoVault
-	case found == nil:
-		return nil, problem
-	}
-	if err := found.CheckRead(); err != nil {
-		return nil, err
-	}
-	return New(s, *found, nil)
-}
-
-func readConfig(ctx context.Context, s storage.Store, name string, want *seal.Hash) (Config, error) {
-	b, err := s.Get(ctx, name, MaxConfig)
-	if errors.Is(err, storage.ErrTooLarge) {
-		return Config{}, damaged(name, err)
-	}
-	if err != nil {
-		return Config{}, fmt.Errorf("reading %s: %w", name, err)
-	}
-	c, err := ParseConfig(b)
-	if err != nil {
-		return c, damaged(name, err)
-	}
-	if want != nil && c.ID() != *want {
-		return c, damaged(name, errors.New("it is not the vault of this data directory"))
-	}
-	return c, nil
-}
-
-// CheckConfig reports the copies of vault.json that are missing or damaged.
-func (v *Vault) CheckConfig(ctx context.Context) []error {
-	var problems []error
-	for _, name := range []string{ConfigName, ConfigCopyName} {
-		_, err := readConfig(ctx, v.Store, name, &v.ID)
-		if errors.Is(err, storage.ErrNotFound) {
-			err = damaged(name, err)
-		}
-		if err != nil {
-			problems = append(problems, err)
-		}
-	}
-	return problems
-}
-
-// PutConfig commits a new vault: vault.json, then its copy. It returns
-// ErrVaultExists if somebody was first.
-func (v *Vault) PutConfig(ctx context.Context) error {
-	b := FormatConfig(v.Config)
-	err := v.Store.Put(ctx, ConfigName, storage.Body(b))
-	if errors.Is(err, storage.ErrExists) {
-		return ErrVaultExists
-	}
-	if err != nil {
-		return fmt.Errorf("writing %s: %w", ConfigName, err)
-	}
-	return v.RestoreConfigCopy(ctx)
-}
-
-// RestoreConfigCopy puts back a missing copy of vault.json.
-func (v *Vault) RestoreConfigCopy(ctx context.Context) error {
-	for _, name := range []string{ConfigName, ConfigCopyName} {
-		_, err := v.Store.Get(ctx, name, MaxConfig)
-		if !errors.Is(err, storage.ErrNotFound) {
-			continue // there, or out of reach: not our task here
-		}
-		err = v.Store.Put(ctx, name, storage.Body(FormatConfig(v.Config)))
-		if err != nil && !errors.Is(err, storage.ErrExists) {
-			return fmt.Errorf("writing %s: %w", name, err)
-		}
-	}
-	return nil
-}
-
 // check returns ErrSealed if a keyring is not this vault's.
 func (v *Vault) check(r *seal.Keyring) error {
 	if public := r.Signer().Public().(ed25519.PublicKey); !bytes.Equal(public, v.Config.Signer[:]) {
@@ -196,6 +99,9 @@ func (v *Vault) UnlockWithDevice(ctx context.Context, device seal.ID, key seal.D
 		r, err := seal.OpenWithDevice(b, device, key, v.ID, o.Name)
 		if err == nil {
 			err = v.check(r)
+		}
+		if err == nil && o.Name != DeviceKeyName(device, r.Epoch()) {
+			err = fmt.Errorf("epochs up to %d: %w", r.Epoch(), ErrMalformed)
 		}
 		if err != nil {
 			return damaged(o.Name, err)
@@ -277,8 +183,14 @@ func (v *Vault) CheckKeys(ctx context.Context) (count int, problems []error) {
 
 // objectError is the error of reading an object that must be there.
 func objectError(name string, err error) error {
-	if errors.Is(err, storage.ErrUnreachable) || errors.Is(err, context.Canceled) || errors.Is(err, context.DeadlineExceeded) {
+	if outOfReach(err) {
 		return fmt.Errorf("reading %s: %w", name, err)
 	}
 	return damaged(name, err)
+}
+
+// outOfReach reports whether an error says nothing about the object that was
+// asked for.
+func outOfReach(err error) bool {
+	return errors.Is(err, storage.ErrUnreachable) || errors.Is(err, context.Canceled) || errors.Is(err, context.DeadlineExceeded)
 }

@@ -1,0 +1,157 @@
+package vault
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"holm.example/engine/seal"
+	"holm.example/engine/storage"
+)
+
+// configNames are the two copies of vault.json. One flipped bit in either of
+// them must not lock a vault; docs/vault-format.md, section 3.
+func configNames() []string { return []string{ConfigName, ConfigCopyName} }
+
+// Find reads the configuration of the vault in a store. It returns ErrNoVault
+// if there is none, ErrNewer if it must not be read, and ErrDamaged if no copy
+// is intact, or two differ and the wrapped keys do not decide between them.
+// want, if not nil, is the vault id that is expected; another one is
+// ErrDamaged.
+func Find(ctx context.Context, s storage.Store, want *seal.Hash) (*Vault, error) {
+	var good []Config
+	var problem error
+	missing := 0
+	for _, name := range configNames() {
+		c, err := readConfig(ctx, s, name, want)
+		switch {
+		case errors.Is(err, storage.ErrNotFound) && !errors.Is(err, ErrDamaged):
+			missing++
+		case outOfReach(err):
+			return nil, err
+		case err != nil:
+			problem = errors.Join(problem, err)
+		case len(good) == 0 || c.ID() != good[0].ID():
+			good = append(good, c)
+		}
+	}
+	if missing == len(configNames()) {
+		return nil, ErrNoVault
+	}
+	if len(good) == 0 {
+		return nil, problem
+	}
+	c := good[0]
+	if len(good) > 1 {
+		var err error
+		if c, err = chooseConfig(ctx, s, good); err != nil {
+			return nil, err
+		}
+	}
+	if err := c.CheckRead(); err != nil {
+		return nil, err
+	}
+	return New(s, c, nil)
+}
+
+// chooseConfig returns the one configuration whose vault id an intact wrapped
+// key names. Only who does not know the vault id needs it.
+func chooseConfig(ctx context.Context, s storage.Store, list []Config) (Config, error) {
+	named := map[seal.Hash]bool{}
+	for o, err := range s.List(ctx, KeysPrefix) {
+		if err != nil {
+			return Config{}, fmt.Errorf("listing keys: %w", err)
+		}
+		b, err := s.Get(ctx, o.Name, seal.MaxKeyObject)
+		if outOfReach(err) {
+			return Config{}, fmt.Errorf("reading %s: %w", o.Name, err)
+		}
+		if err != nil {
+			continue // damaged, or removed meanwhile
+		}
+		if id, err := seal.WrappedVault(b); err == nil {
+			named[id] = true
+		}
+	}
+	var fits []Config
+	for _, c := range list {
+		if named[c.ID()] {
+			fits = append(fits, c)
+		}
+	}
+	if len(fits) != 1 {
+		return Config{}, fmt.Errorf("%s and %s differ, and the wrapped keys name %d of them: %w", ConfigName, ConfigCopyName, len(fits), ErrDamaged)
+	}
+	return fits[0], nil
+}
+
+// readConfig reads one copy of vault.json: storage.ErrNotFound if it is not
+// there; with want, ErrDamaged for everything else that has another vault id.
+func readConfig(ctx context.Context, s storage.Store, name string, want *seal.Hash) (Config, error) {
+	b, err := s.Get(ctx, name, MaxConfig)
+	if errors.Is(err, storage.ErrNotFound) {
+		return Config{}, fmt.Errorf("reading %s: %w", name, err)
+	}
+	if err != nil {
+		return Config{}, objectError(name, err)
+	}
+	if want != nil && seal.Sum(b) != *want {
+		return Config{}, damaged(name, errors.New("it is not the vault of this data directory"))
+	}
+	c, err := ParseConfig(b)
+	return c, damaged(name, err)
+}
+
+// CheckConfig reports the copies of vault.json that are missing or damaged.
+func (v *Vault) CheckConfig(ctx context.Context) []error {
+	var problems []error
+	for _, name := range configNames() {
+		_, err := readConfig(ctx, v.Store, name, &v.ID)
+		if errors.Is(err, storage.ErrNotFound) {
+			err = damaged(name, err)
+		}
+		if err != nil {
+			problems = append(problems, err)
+		}
+	}
+	return problems
+}
+
+// PutConfig commits a new vault: vault.json, then its copy. It returns
+// ErrVaultExists if somebody was first.
+func (v *Vault) PutConfig(ctx context.Context) error {
+	b := FormatConfig(v.Config)
+	err := v.Store.Put(ctx, ConfigName, storage.Body(b))
+	if errors.Is(err, storage.ErrExists) {
+		return ErrVaultExists
+	}
+	if err != nil {
+		return fmt.Errorf("writing %s: %w", ConfigName, err)
+	}
+	return v.RestoreConfig(ctx)
+}
+
+// RestoreConfig puts back the copies of vault.json that are missing or
+// damaged, one after the other. What it writes has the vault id that was
+// verified when the vault was opened.
+func (v *Vault) RestoreConfig(ctx context.Context) error {
+	for _, name := range configNames() {
+		_, err := readConfig(ctx, v.Store, name, &v.ID)
+		if err == nil {
+			continue
+		}
+		if outOfReach(err) {
+			return err
+		}
+		if errors.Is(err, ErrDamaged) {
+			if err := v.Store.Delete(ctx, name); err != nil {
+				return fmt.Errorf("removing the damaged %s: %w", name, err)
+			}
+		}
+		err = v.Store.Put(ctx, name, storage.Body(FormatConfig(v.Config)))
+		if err != nil && !errors.Is(err, storage.ErrExists) {
+			return fmt.Errorf("writing %s: %w", name, err)
+		}
+	}
+	return nil
+}
