@@ -22,8 +22,10 @@ func nodeOf(e source.Entry) vault.Node {
 	case source.Symlink:
 		n.Kind, n.Target = vault.KindSymlink, e.Target
 	case source.Special:
-		n.Kind, n.Major, n.Minor = vault.KindSpecial, e.Major, e.Minor
-		n.Special = specialType(e.Special)
+		n.Kind, n.Special = vault.KindSpecial, specialType(e.Special)
+		if e.Special == source.CharDevice || e.Special == source.BlockDevice {
+			n.Major, n.Minor = e.Major, e.Minor // elsewhere some systems have noise there
+		}
 	}
 	return n
 }

@@ -273,23 +273,25 @@ func (w *Writer) commit(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	name := vault.SegmentName(s.Device, s.Seq)
+	// Read back before it leaves: what bad memory made of it would end the
+	// journal for ever.
+	parsed, err := w.Vault.ParseSegment(w.Device.Card, s.Seq, object)
+	if err != nil {
+		return fmt.Errorf("reading back %s: %w: %w", name, vault.ErrBadMemory, err)
+	}
 	if err := w.Journal.Intend(s.Head); err != nil {
 		return err
 	}
 	if err := w.putPacks(ctx); err != nil {
 		return err
 	}
-	name := vault.SegmentName(s.Device, s.Seq)
 	if err := w.Vault.Store.Put(ctx, name, storage.Body(object)); err != nil {
 		if err := w.doubt(ctx, s, name, err); err != nil {
 			return err
 		}
 	}
 	// Committed. What follows can be done again by following the journal.
-	parsed, err := w.Vault.ParseSegment(w.Device.Card, s.Seq, object)
-	if err != nil {
-		return fmt.Errorf("reading back %s: %w", name, err)
-	}
 	if err := w.Catalog.Fold(parsed); err != nil {
 		return fmt.Errorf("folding %s: %w", name, err)
 	}
@@ -324,7 +326,7 @@ func (w *Writer) segment() (*vault.Segment, []byte, error) {
 			s.Committed = d.Committed // our clock was set back
 		}
 		if d.Head.Device != head.Device && d.Head.Seq > claimed[d.Head.Device] {
-			s.Folded = append(s.Folded, d.Head)
+			s.Claims = append(s.Claims, d.Head)
 		}
 	}
 	object, err := w.Vault.FormatSegment(s, w.tx, w.Device.Key)

@@ -180,7 +180,7 @@ func (f *fold) claims(s *vault.Segment) error {
 	if s.Fence {
 		return nil
 	}
-	for _, h := range s.Folded {
+	for _, h := range s.Claims {
 		value := append(binary.AppendUvarint(nil, h.Seq), h.Hash[:]...)
 		if err := put(f.tx, bucketClaims, join(f.device[:], h.Device[:]), value); err != nil {
 			return err

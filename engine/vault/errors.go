@@ -17,9 +17,9 @@ var (
 	ErrNoVault = errors.New("no vault here")
 	// ErrVaultExists is returned by Create when a store holds a vault.
 	ErrVaultExists = errors.New("a vault is here already")
-	// ErrBadMemory is returned when a frame that was just sealed does not
-	// open to what it was made of.
-	ErrBadMemory = errors.New("sealed frame differs from its source: memory or processor fault")
+	// ErrBadMemory is returned when what was just sealed does not open to what
+	// it was made of.
+	ErrBadMemory = errors.New("what was sealed differs from its source: memory or processor fault")
 	// ErrFull is returned when a value would not fit the limits of an object.
 	ErrFull = errors.New("does not fit")
 )

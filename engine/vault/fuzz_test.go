@@ -29,7 +29,7 @@ func FuzzParseObjects(f *testing.F) {
 			t.Errorf("a segment that nobody wrote is accepted: %x", b)
 		}
 		if err == nil && s.Fence {
-			f := &Fence{Head: s.Head, Previous: s.Previous, By: s.Folded[0]}
+			f := &Fence{Head: s.Head, Previous: s.Previous, By: s.Claims[0]}
 			unsigned := len(b) - signature
 			if again := v.FormatFence(f, ed25519.NewKeyFromSeed(make([]byte, 32))); !bytes.Equal(again[:unsigned], b[:unsigned]) {
 				t.Errorf("fence %x has another form: %x", b, again)

@@ -128,7 +128,7 @@ func sayContentsOfSegment(t *testing.T, v *Vault, card *Card, seq uint64, say fu
 		t.Fatal(err)
 	}
 	say("segment %d: fence %v, committed %+v, incarnation %x, previous %x, hash %x", s.Seq, s.Fence, s.Committed, s.Incarnation, s.Previous, s.Hash)
-	for _, h := range s.Folded {
+	for _, h := range s.Claims {
 		say("  head %x %d %x", h.Device, h.Seq, h.Hash)
 	}
 	err = s.Each(func(i int, op Operation) error {

@@ -5,7 +5,7 @@ const (
 	MaxConfig       = 64 << 10
 	MaxCard         = 16 << 10
 	MaxSegment      = 16 << 20
-	MaxHeads        = 4096
+	MaxClaims       = 4096
 	MaxOperations   = 65536
 	FrameSize       = 1 << 20
 	MaxFrames       = 1024

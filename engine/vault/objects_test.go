@@ -137,7 +137,7 @@ func TestDamagedPackIsNamed(t *testing.T) {
 func putSegment(t *testing.T, v *Vault, key ed25519.PrivateKey, prev Head, ops ...Operation) *Segment {
 	t.Helper()
 	s := &Segment{Head: Head{Device: prev.Device, Seq: prev.Seq + 1}, Incarnation: seal.ID{9}, Previous: prev.Hash,
-		Committed: Time{1_700_000_000, 0}, Folded: []Head{{seal.ID{77}, 4, seal.Hash{5}}}}
+		Committed: Time{1_700_000_000, 0}, Claims: []Head{{seal.ID{77}, 4, seal.Hash{5}}}}
 	var tx Transaction
 	for _, op := range ops {
 		tx.Add(op)
@@ -164,7 +164,7 @@ func TestSegmentReadsAsItWasWritten(t *testing.T) {
 		t.Fatal(err)
 	}
 	if s.Hash != wrote.Hash || s.Previous != card.Hash || s.Committed != wrote.Committed || s.Incarnation != wrote.Incarnation ||
-		len(s.Folded) != 1 || s.Folded[0] != wrote.Folded[0] {
+		len(s.Claims) != 1 || s.Claims[0] != wrote.Claims[0] {
 		t.Errorf("head %+v, want %+v", s, wrote)
 	}
 	first, count := Operation(nil), 0

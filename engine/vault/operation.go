@@ -1,6 +1,8 @@
 package vault
 
 import (
+	"fmt"
+
 	"holm.example/engine/seal"
 )
 
@@ -209,6 +211,17 @@ func (u *Unknown) opType() (uint64, uint64)  { return u.Type, u.Since }
 func LevelOf(op Operation) uint64 {
 	_, level := op.opType()
 	return level
+}
+
+// CheckLevel returns ErrNewer, naming the level, for an operation that this
+// version does not fold: of a later level, of a type it does not know, or of
+// a known type at another level than its own.
+func CheckLevel(op Operation) error {
+	number, level := op.opType()
+	if _, unknown := op.(*Unknown); unknown || level > Level {
+		return fmt.Errorf("operation of type %d, vault level %d: %w", number, level, ErrNewer)
+	}
+	return nil
 }
 
 func (e *encoder) entryName(n EntryName) { e.id(n.Parent); e.text(n.Name) }

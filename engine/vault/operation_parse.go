@@ -105,6 +105,9 @@ func (d *decoder) node() (n Node) {
 	case KindSpecial:
 		n.Special = SpecialType(d.oneOf("special type", 1, 2, 3, 4))
 		n.Major, n.Minor = d.u32v("major"), d.u32v("minor")
+		if device := n.Special == CharDevice || n.Special == BlockDevice; !device && (n.Major|n.Minor) != 0 {
+			d.fail("number of what is no device")
+		}
 	}
 	return n
 }

@@ -6,6 +6,7 @@ import (
 	"encoding/binary"
 	"fmt"
 	"io"
+	"slices"
 
 	"holm.example/engine/seal"
 	"holm.example/engine/storage"
@@ -30,6 +31,9 @@ type Pack struct {
 	SizeBytes uint64
 	Frames    []uint32 // sealed lengths
 	Stream    uint64   // bytes of plaintext
+	// Lists is the hash of both lists of the PackAdd, which the pack's trailer
+	// repeats.
+	Lists seal.Hash
 }
 
 // NewPack is the pack that a PackAdd of that segment names.
@@ -38,6 +42,9 @@ func NewPack(device seal.ID, seq uint64, add *PackAdd) *Pack {
 	for _, c := range add.Chunks {
 		p.Stream += uint64(c.SizeBytes)
 	}
+	var e encoder
+	e.framesAndChunks(add.Frames, add.Chunks)
+	p.Lists = seal.Sum(e.b)
 	return p
 }
 
@@ -55,9 +62,13 @@ type PackWriter struct {
 	buf   []byte // method and payload
 	out   []byte // sealed
 	back  []byte // opened again
+	again []byte // inflated again
 
 	add PackAdd
 	err error
+	// glitch, if not nil, sees each part before and after it is sealed: tests
+	// play bad memory there.
+	glitch func([]byte)
 }
 
 // NewPackWriter starts a pack in an empty spool.
@@ -116,36 +127,58 @@ func (p *PackWriter) Add(id seal.Hash, content []byte) error {
 	return p.err
 }
 
-// flush seals the open frame, opens it again, compares, and spools it.
+// flush seals the open frame and spools it.
 func (p *PackWriter) flush() {
 	if len(p.frame) == 0 || p.err != nil {
 		return
 	}
-	part := uint32(len(p.add.Frames))
 	p.buf = p.v.codec.compress(p.buf[:0], p.frame, func(b []byte, _ int) []byte { return b })
-	p.out = p.box.Seal(p.out[:0], part, p.head, p.buf)
-	back, err := p.v.openFrame(p.back[:0], p.box, part, p.head, p.out, len(p.frame))
-	if err != nil || !bytes.Equal(back, p.frame) {
+	p.seal(uint32(len(p.add.Frames)), p.buf, func(opened []byte) bool {
+		var err error
+		p.again, err = p.v.codec.inflate(p.again[:0], opened[0], opened[1:], len(p.frame), true)
+		return err == nil && bytes.Equal(p.again, p.frame)
+	})
+	p.add.Frames = append(p.add.Frames, uint32(len(p.out)))
+	p.frame = p.frame[:0]
+}
+
+// seal seals a part, opens it again, and spools it if what comes out is the
+// same: what bad memory changed on the way must not reach the store.
+func (p *PackWriter) seal(part uint32, plain []byte, same func(opened []byte) bool) {
+	glitch := p.glitch
+	if glitch == nil {
+		glitch = func([]byte) {}
+	}
+	glitch(plain)
+	p.out = p.box.Seal(p.out[:0], part, p.head, plain)
+	glitch(p.out)
+	opened, err := p.box.Open(p.back[:0], part, p.head, p.out)
+	if err != nil || !same(opened) {
 		p.err = fmt.Errorf("sealing pack %s: %w", p.id.Name(), ErrBadMemory)
 		return
 	}
-	p.back = back
+	p.back = opened
 	p.write(p.out)
-	p.add.Frames = append(p.add.Frames, uint32(len(p.out)))
-	p.frame = p.frame[:0]
 }
 
 // Finish seals the trailer and returns the operation that names the pack.
 func (p *PackWriter) Finish() (*PackAdd, error) {
 	p.flush()
+	if p.err != nil {
+		return nil, p.err
+	}
 	var e encoder
 	e.uv(p.id.Seq)
 	e.framesAndChunks(p.add.Frames, p.add.Chunks)
-	total := p.add.SizeBytes + uint64(seal.Overhead+len(e.b)+footerSize)
+	others := p.add.SizeBytes + footerSize
+	total := others + uint64(seal.Overhead+len(e.b))
 	e.raw(make([]byte, padme(total)-total))
-	sealed := p.box.Seal(nil, seal.PartTrailer, p.head, e.b)
-	p.write(sealed)
-	p.write(append(binary.LittleEndian.AppendUint32(nil, uint32(len(sealed))), footerMagic...))
+	p.seal(seal.PartTrailer, e.b, func(opened []byte) bool {
+		var back PackAdd
+		err := parseTrailer(opened, p.id.Seq, &back, others)
+		return err == nil && slices.Equal(back.Frames, p.add.Frames) && slices.Equal(back.Chunks, p.add.Chunks)
+	})
+	p.write(append(binary.LittleEndian.AppendUint32(nil, uint32(len(p.out))), footerMagic...))
 	if p.err != nil {
 		return nil, p.err
 	}

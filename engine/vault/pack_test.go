@@ -312,6 +312,48 @@ func TestPackWriterRefusesWorkAfterAFullDisk(t *testing.T) {
 	}
 }
 
+// Memory that loses a bit at any moment between the comparison of a chunk and
+// the spool must not make a pack that cannot be read back.
+func TestFrameOrTrailerThatBadMemoryChangedDoesNotLeaveTheMachine(t *testing.T) {
+	v, _ := fixed(t)
+	content := bytes.Repeat([]byte("an oak remembers; "), 3*FrameSize/18)
+	make := func(glitch func([]byte)) (spool bytes.Buffer, calls int, err error) {
+		w, err := v.NewPackWriter(packName, &spool)
+		if err != nil {
+			t.Fatal(err)
+		}
+		w.glitch = func(b []byte) { calls++; glitch(b) }
+		err = w.Add(v.Keys.ChunkKey().ID(content), content)
+		if err == nil {
+			_, err = w.Finish()
+		}
+		_, again := w.Finish()
+		if err != nil && !errors.Is(again, ErrBadMemory) {
+			t.Errorf("the writer goes on: %v", again)
+		}
+		return spool, calls, err
+	}
+	_, calls, err := make(func([]byte) {})
+	if err != nil || calls != 2*(3+1) { // each frame and the trailer, before and after sealing
+		t.Fatalf("%d moments, %v", calls, err)
+	}
+	for moment := range calls {
+		n := 0
+		spool, _, err := make(func(b []byte) {
+			if n == moment {
+				b[len(b)/2] ^= 0x04
+			}
+			n++
+		})
+		if !errors.Is(err, ErrBadMemory) || !strings.Contains(fmt.Sprint(err), packName.Name()) {
+			t.Errorf("bit flipped at moment %d: %v", moment, err)
+		}
+		if bytes.HasSuffix(spool.Bytes(), []byte(footerMagic)) {
+			t.Errorf("bit flipped at moment %d: the spool holds a whole pack", moment)
+		}
+	}
+}
+
 func TestPackWriterRefusesChunksThatNoPackHolds(t *testing.T) {
 	v, _ := fixed(t)
 	for _, n := range []int{0, MaxChunk + 1} {

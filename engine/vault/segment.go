@@ -25,7 +25,7 @@ type Segment struct {
 	Incarnation seal.ID
 	Previous    seal.Hash
 	Committed   Time
-	Folded      []Head // of other devices, those that changed
+	Claims      []Head // what it has folded of other devices, where that changed
 	Fence       bool   // no operations: another device passed this slot
 	count       int
 	body        []byte // the operations
@@ -85,8 +85,8 @@ func (v *Vault) FormatSegment(s *Segment, t *Transaction, key ed25519.PrivateKey
 	}
 	var body encoder
 	body.time(s.Committed)
-	body.uv(uint64(len(s.Folded)))
-	for _, h := range s.Folded {
+	body.uv(uint64(len(s.Claims)))
+	for _, h := range s.Claims {
 		body.id(h.Device)
 		body.uv(h.Seq)
 		body.hash(h.Hash)
@@ -94,7 +94,7 @@ func (v *Vault) FormatSegment(s *Segment, t *Transaction, key ed25519.PrivateKey
 	body.uv(uint64(t.count))
 	body.raw(t.first.b)
 	body.raw(t.rest.b)
-	if t.count > MaxOperations || len(s.Folded) > MaxHeads || len(body.b) > MaxSegment/2 {
+	if t.count > MaxOperations || len(s.Claims) > MaxClaims || len(body.b) > MaxSegment/2 {
 		return nil, fmt.Errorf("%s: %d operations, %d bytes: %w", name, t.count, len(body.b), ErrFull)
 	}
 	e := encoder{appendHead(nil, seal.KindSegment, epoch)}
@@ -178,13 +178,16 @@ func (v *Vault) parseBody(s *Segment, plain []byte) error {
 	}
 	d = decoder{b: body}
 	s.Committed = d.time()
-	n := d.count(MaxHeads, idSize+1+hashSize, "heads")
+	n := d.count(MaxClaims, idSize+1+hashSize, "claims")
 	for range n {
 		h := Head{d.id(), d.upTo(maxSeq, "seq"), d.hash()}
-		if len(s.Folded) > 0 && !lessID(s.Folded[len(s.Folded)-1].Device, h.Device) {
-			d.fail("heads out of order")
+		if len(s.Claims) > 0 && !lessID(s.Claims[len(s.Claims)-1].Device, h.Device) {
+			d.fail("claims out of order")
 		}
-		s.Folded = append(s.Folded, h)
+		if h.Device == s.Device || h.Seq == 0 {
+			d.fail("claim on oneself or on nothing")
+		}
+		s.Claims = append(s.Claims, h)
 	}
 	s.count = d.count(MaxOperations, 3, "operations")
 	s.body = d.b
@@ -229,7 +232,7 @@ func (v *Vault) parseFence(card *Card, seq uint64, b []byte) (*Segment, error) {
 	if s.Device != card.Device || s.Seq != seq || by.Device == s.Device {
 		return nil, fmt.Errorf("device or seq is another: %w", ErrMalformed)
 	}
-	s.Folded = []Head{by}
+	s.Claims = []Head{by}
 	return s, d.end()
 }
 
@@ -257,7 +260,7 @@ func (v *Vault) ReadSegment(ctx context.Context, card *Card, seq uint64) (*Segme
 
 // checkFence verifies the signature of a fence with the card of its signer.
 func (v *Vault) checkFence(ctx context.Context, s *Segment, b []byte) error {
-	by, err := v.ReadCard(ctx, s.Folded[0].Device)
+	by, err := v.ReadCard(ctx, s.Claims[0].Device)
 	if err != nil {
 		return err
 	}

@@ -58,7 +58,7 @@ func TestSegmentBodyThatBreaksARuleIsRefused(t *testing.T) {
 	v, store := fixed(t)
 	card, key := fixedDevice(t, v, 100)
 	type e = *encoder
-	head := func(p e, device byte) { p.id(seal.ID{device}); p.uv(1); p.hash(seal.Hash{}) }
+	claim := func(p e, device byte) { p.id(seal.ID{device}); p.uv(1); p.hash(seal.Hash{}) }
 	del := AppendOperation(nil, &Delete{EntryName{seal.ID{1}, "x"}, Gone})
 	empty := body(func(p e) { p.time(Time{}); p.uv(0); p.uv(0) })
 	for rule, c := range map[string]struct {
@@ -66,11 +66,11 @@ func TestSegmentBodyThatBreaksARuleIsRefused(t *testing.T) {
 		good  bool
 	}{
 		"no fault": {plainBody(empty, 0, 0, 0), true},
-		"operations and heads": {plainBody(body(func(p e) {
+		"operations and claims": {plainBody(body(func(p e) {
 			p.time(Time{1, 1})
 			p.uv(2)
-			head(p, 1)
-			head(p, 2)
+			claim(p, 1)
+			claim(p, 2)
 			p.uv(1)
 			p.raw(del)
 		})), true},
@@ -82,9 +82,9 @@ func TestSegmentBodyThatBreaksARuleIsRefused(t *testing.T) {
 		"length of all ones":      {append([]byte{0, 255, 255, 255, 255}, empty...), false},
 		"length that cuts":        {append([]byte{0, 2, 0, 0, 0}, empty...), false},
 		"nanoseconds of a second": {plainBody(body(func(p e) { p.zv(0); p.uv(1e9); p.uv(0); p.uv(0) })), false},
-		"heads that fall":         {plainBody(body(func(p e) { p.time(Time{}); p.uv(2); head(p, 2); head(p, 1); p.uv(0) })), false},
-		"a head twice":            {plainBody(body(func(p e) { p.time(Time{}); p.uv(2); head(p, 1); head(p, 1); p.uv(0) })), false},
-		"a head of 17 digits": {plainBody(body(func(p e) {
+		"claims that fall":        {plainBody(body(func(p e) { p.time(Time{}); p.uv(2); claim(p, 2); claim(p, 1); p.uv(0) })), false},
+		"a claim twice":           {plainBody(body(func(p e) { p.time(Time{}); p.uv(2); claim(p, 1); claim(p, 1); p.uv(0) })), false},
+		"a claim of 17 digits": {plainBody(body(func(p e) {
 			p.time(Time{})
 			p.uv(1)
 			p.id(seal.ID{})
@@ -92,8 +92,24 @@ func TestSegmentBodyThatBreaksARuleIsRefused(t *testing.T) {
 			p.hash(seal.Hash{})
 			p.uv(0)
 		})), false},
-		"heads not there":        {plainBody(body(func(p e) { p.time(Time{}); p.uv(3); head(p, 1); p.uv(0) })), false},
-		"too many heads":         {plainBody(body(func(p e) { p.time(Time{}); p.uv(MaxHeads + 1); p.raw(make([]byte, 49*(MaxHeads+1))) })), false},
+		"a claim on oneself": {plainBody(body(func(p e) {
+			p.time(Time{})
+			p.uv(1)
+			p.id(card.Device)
+			p.uv(1)
+			p.hash(seal.Hash{})
+			p.uv(0)
+		})), false},
+		"a claim on nothing": {plainBody(body(func(p e) {
+			p.time(Time{})
+			p.uv(1)
+			p.id(seal.ID{1})
+			p.uv(0)
+			p.hash(seal.Hash{})
+			p.uv(0)
+		})), false},
+		"claims not there":       {plainBody(body(func(p e) { p.time(Time{}); p.uv(3); claim(p, 1); p.uv(0) })), false},
+		"too many claims":        {plainBody(body(func(p e) { p.time(Time{}); p.uv(MaxClaims + 1); p.raw(make([]byte, 49*(MaxClaims+1))) })), false},
 		"too many operations":    {plainBody(body(func(p e) { p.time(Time{}); p.uv(0); p.uv(MaxOperations + 1); p.raw(make([]byte, 4*MaxOperations)) })), false},
 		"an operation not there": {plainBody(body(func(p e) { p.time(Time{}); p.uv(0); p.uv(2); p.raw(del) })), false},
 		"an operation left over": {plainBody(body(func(p e) { p.time(Time{}); p.uv(0); p.uv(1); p.raw(del); p.raw(del) })), false},
@@ -184,7 +200,7 @@ func TestNoSegmentIsMadeThatNoReaderAccepts(t *testing.T) {
 			t.Errorf("%s: a segment of %d bytes, %v, want ErrMalformed", what, len(b), err)
 		}
 	}
-	s := &Segment{Head: Head{Device: card.Device, Seq: 1}, Folded: []Head{{Device: seal.ID{2}}, {Device: seal.ID{1}}}}
+	s := &Segment{Head: Head{Device: card.Device, Seq: 1}, Claims: []Head{{Device: seal.ID{2}}, {Device: seal.ID{1}}}}
 	if _, err := v.FormatSegment(s, &Transaction{}, key); !errors.Is(err, ErrMalformed) {
 		t.Errorf("heads out of order: %v, want ErrMalformed", err)
 	}
@@ -203,10 +219,10 @@ func TestEverySegmentOneCanDrawComesBackAsItWas(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		s := &Segment{Head: Head{Device: card.Device, Seq: drawSeq(t)}, Incarnation: drawID(t), Previous: drawHash(t), Committed: drawTime(t)}
 		for _, id := range drawIDs(t) {
-			s.Folded = append(s.Folded, Head{id, drawSeq(t), drawHash(t)})
+			s.Claims = append(s.Claims, Head{id, drawSeq(t), drawHash(t)})
 		}
-		slices.SortFunc(s.Folded, func(a, b Head) int { return bytes.Compare(a.Device[:], b.Device[:]) })
-		s.Folded = slices.CompactFunc(s.Folded, func(a, b Head) bool { return a.Device == b.Device })
+		slices.SortFunc(s.Claims, func(a, b Head) int { return bytes.Compare(a.Device[:], b.Device[:]) })
+		s.Claims = slices.CompactFunc(s.Claims, func(a, b Head) bool { return a.Device == b.Device })
 		var tx Transaction
 		var packs, others []Operation
 		for range rapid.IntRange(0, 8).Draw(t, "operations") {
@@ -232,7 +248,7 @@ func TestEverySegmentOneCanDrawComesBackAsItWas(t *testing.T) {
 		}
 		want := append(packs, others...) // packs come first, each kind in its order
 		if got.Head != s.Head || got.Incarnation != s.Incarnation || got.Previous != s.Previous || got.Committed != s.Committed ||
-			!slices.Equal(got.Folded, s.Folded) || len(ops) != len(want) {
+			!slices.Equal(got.Claims, s.Claims) || len(ops) != len(want) {
 			t.Fatalf("got %+v with %d operations, want %+v with %d", got, len(ops), s, len(want))
 		}
 		for i := range want {

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"math/bits"
+	"slices"
 	"strings"
 	"testing"
 
@@ -136,6 +137,8 @@ func TestPutsThatBreakARuleAreRefused(t *testing.T) {
 		"Put, chunks not there":       putOf(func(p e) { goodMeta(p); p.raw([]byte{0, 0, 1, 9, 0, 2}); p.hash(hash) }),
 		"Put, target above the limit": putOf(func(p e) { goodMeta(p); p.raw([]byte{0, 0, 3}); p.text(strings.Repeat("t", MaxText+1)) }),
 		"Put, special type 5":         putOf(func(p e) { goodMeta(p); p.raw([]byte{0, 0, 4, 5, 0, 0}) }),
+		"Put, fifo with a major":      putOf(func(p e) { goodMeta(p); p.raw([]byte{0, 0, 4, 1, 1, 0}) }),
+		"Put, socket with a minor":    putOf(func(p e) { goodMeta(p); p.raw([]byte{0, 0, 4, 4, 0, 1}) }),
 		"Put, major above 32 bits":    putOf(func(p e) { goodMeta(p); p.raw([]byte{0, 0, 4, 2}); p.uv(1 << 32); p.uv(0) }),
 	})
 }
@@ -163,9 +166,12 @@ func TestOperationsWithoutAFaultAreRead(t *testing.T) {
 	hash := seal.Hash{1}
 	type e = *encoder
 	for what, b := range map[string][]byte{ // the same makers, with nothing broken
-		"PackAdd": packOf(64, func(p e) { p.uv(1); p.uv(40); p.uv(1); p.hash(hash); p.uv(9) }),
-		"Put":     putOf(func(p e) { goodMeta(p); p.raw([]byte{0, 0, 4, 1, 0, 0}) }),
-		"Delete":  made(6, 1, func(p e) { goodEntry(p); p.u8(2) }),
+		"PackAdd":            packOf(64, func(p e) { p.uv(1); p.uv(40); p.uv(1); p.hash(hash); p.uv(9) }),
+		"Put":                putOf(func(p e) { goodMeta(p); p.raw([]byte{0, 0, 4, 1, 0, 0}) }),
+		"Delete":             made(6, 1, func(p e) { goodEntry(p); p.u8(2) }),
+		"symlink to nothing": putOf(func(p e) { goodMeta(p); p.raw([]byte{0, 0, 3, 0}) }),
+		"block device":       putOf(func(p e) { goodMeta(p); p.raw([]byte{0, 0, 4, 3, 8, 1}) }),
+		"no path":            made(1, 1, func(p e) { p.id(seal.ID{}); p.text(""); p.text("") }),
 	} {
 		if _, err := ParseOperation(b); err != nil {
 			t.Errorf("%s without a fault: %v", what, err)
@@ -234,7 +240,10 @@ func drawNode(t *rapid.T) Node {
 	case KindSymlink:
 		n.Target = drawText(t)
 	case KindSpecial:
-		n.Special, n.Major, n.Minor = SpecialType(rapid.IntRange(1, 4).Draw(t, "special")), u32.Draw(t, "major"), u32.Draw(t, "minor")
+		n.Special = SpecialType(rapid.IntRange(1, 4).Draw(t, "special"))
+		if n.Special == CharDevice || n.Special == BlockDevice {
+			n.Major, n.Minor = u32.Draw(t, "major"), u32.Draw(t, "minor")
+		}
 	}
 	return n
 }
@@ -418,6 +427,8 @@ func TestCompressedPayloadIsOneFrameAndNothingElse(t *testing.T) {
 	check("a frame more", append(bytes.Clone(one), one...), 2*len(data), true, false)
 	check("a skippable frame after it", append(bytes.Clone(one), 0x50, 0x2a, 0x4d, 0x18, 1, 0, 0, 0, 7), len(data), true, false)
 	check("a skippable frame before it", append([]byte{0x50, 0x2a, 0x4d, 0x18, 1, 0, 0, 0, 7}, one...), len(data), true, false)
+	// One that wants a dictionary: the flag of one byte, and that byte.
+	check("a dictionary", slices.Insert(append(bytes.Clone(one[:4]), append([]byte{one[4] | 1}, one[5:]...)...), 5, 7), len(data), true, false)
 	check("nothing", nil, 0, true, false)
 	for n := range one {
 		check(fmt.Sprintf("cut to %d", n), one[:n], len(data), true, false)
