@@ -12,6 +12,7 @@
 //
 //	meta     version, vault id
 //	devices  device → card, head, why its fold stopped
+//	segments device ‖ seq → object hash
 //	claims   device ‖ other device → seq, hash: heads that a device has said to have folded
 //	sources  device ‖ source → path, system
 //	marks    device ‖ mark → position, time, label, sources
@@ -41,7 +42,7 @@ import (
 )
 
 // version changes whenever the buckets do, or what this holm can fold.
-const version = 1
+const version = 2
 
 var (
 	// ErrDamaged is returned when the catalog file does not hold what was
@@ -57,23 +58,24 @@ var (
 
 // The names of the buckets.
 const (
-	bucketMeta    = "meta"
-	bucketDevices = "devices"
-	bucketClaims  = "claims"
-	bucketSources = "sources"
-	bucketMarks   = "marks"
-	bucketPages   = "pages"
-	bucketPast    = "past"
-	bucketGone    = "gone"
-	bucketWhere   = "where"
-	bucketChunks  = "chunks"
-	bucketPacks   = "packs"
-	bucketPackIDs = "packids"
+	bucketMeta     = "meta"
+	bucketDevices  = "devices"
+	bucketSegments = "segments"
+	bucketClaims   = "claims"
+	bucketSources  = "sources"
+	bucketMarks    = "marks"
+	bucketPages    = "pages"
+	bucketPast     = "past"
+	bucketGone     = "gone"
+	bucketWhere    = "where"
+	bucketChunks   = "chunks"
+	bucketPacks    = "packs"
+	bucketPackIDs  = "packids"
 )
 
 func buckets() []string {
-	return []string{bucketMeta, bucketDevices, bucketClaims, bucketSources, bucketMarks, bucketPages, bucketPast,
-		bucketGone, bucketWhere, bucketChunks, bucketPacks, bucketPackIDs}
+	return []string{bucketMeta, bucketDevices, bucketSegments, bucketClaims, bucketSources, bucketMarks, bucketPages,
+		bucketPast, bucketGone, bucketWhere, bucketChunks, bucketPacks, bucketPackIDs}
 }
 
 // Catalog is an open catalog. It is safe for use by several goroutines.

@@ -29,6 +29,8 @@ type writer struct {
 	card *vault.Card
 	key  ed25519.PrivateKey
 	head vault.Head
+	// claims are put into the next segment.
+	claims []vault.Head
 }
 
 func newWorld(t *testing.T) *world {
@@ -66,13 +68,13 @@ func (w *world) device(n byte) *writer {
 	if err := w.v.PutCard(context.Background(), card); err != nil {
 		w.t.Fatal(err)
 	}
-	return &writer{w, card, key, vault.Head{Device: card.Device, Hash: card.Hash}}
+	return &writer{w: w, card: card, key: key, head: vault.Head{Device: card.Device, Hash: card.Hash}}
 }
 
 // commit puts a segment with those operations.
 func (d *writer) commit(ops ...vault.Operation) {
 	d.w.t.Helper()
-	s := &vault.Segment{Head: vault.Head{Device: d.head.Device, Seq: d.head.Seq + 1}, Previous: d.head.Hash}
+	s := &vault.Segment{Head: vault.Head{Device: d.head.Device, Seq: d.head.Seq + 1}, Previous: d.head.Hash, Claims: d.claims}
 	var tx vault.Transaction
 	for _, op := range ops {
 		tx.Add(op)
@@ -96,7 +98,13 @@ func (w *world) follow(c *Catalog) {
 	}
 }
 
-func id(n byte) seal.ID { return seal.ID{n} }
+// id is an id of one byte and zeros; 0xff stands for lost+found.
+func id(n byte) seal.ID {
+	if n == 0xff {
+		return lostAndFound
+	}
+	return seal.ID{n}
+}
 
 func src(n byte) vault.Operation { return &vault.Source{ID: id(n), Path: "/", System: "test"} }
 func dir(parent byte, name string, n byte) vault.Operation {
@@ -133,34 +141,52 @@ func tree(t *testing.T, c *Catalog, device, dir seal.ID, at Position) (paths []s
 }
 
 func TestFoldIsTotalAndCanonical(t *testing.T) {
-	const s = 1 // the source
+	const s, ff = 1, 0xff // the source, and lost+found
 	lost := func(n byte) string { return fmt.Sprintf("%02x", n) + strings.Repeat("0", 30) }
 	for name, c := range map[string]struct {
 		ops  []vault.Operation
 		want string // below the source
 		lost string // below lost+found
 	}{
-		"put and replace":                 {[]vault.Operation{file(s, "a"), file(s, "a"), file(s, "b")}, "a b", ""},
-		"delete":                          {[]vault.Operation{file(s, "a"), del(s, "a"), del(s, "a"), del(s, "never")}, "", ""},
-		"unknown parent":                  {[]vault.Operation{file(9, "a")}, "", lost(9) + "/ " + lost(9) + "/a"},
-		"parent comes later":              {[]vault.Operation{file(9, "a"), dir(s, "d", 9)}, "d/ d/a", ""},
-		"delete in unknown parent":        {[]vault.Operation{del(9, "a")}, "", lost(9) + "/"},
-		"move":                            {[]vault.Operation{dir(s, "d", 2), file(2, "f"), dir(s, "e", 3), move(2, 3, "g")}, "e/ e/g/ e/g/f", ""},
-		"move onto itself":                {[]vault.Operation{dir(s, "d", 2), move(2, s, "d")}, "d/", ""},
-		"move into itself is void":        {[]vault.Operation{dir(s, "d", 2), move(2, 2, "x")}, "d/", ""},
-		"move into descendant is void":    {[]vault.Operation{dir(s, "d", 2), dir(2, "e", 3), move(2, 3, "x")}, "d/ d/e/", ""},
-		"put above oneself is void":       {[]vault.Operation{dir(s, "d", 2), dir(2, "e", 3), dir(3, "x", 2)}, "d/ d/e/", ""},
-		"move over a file":                {[]vault.Operation{dir(s, "d", 2), file(s, "f"), move(2, s, "f")}, "f/", ""},
-		"move unknown":                    {[]vault.Operation{move(9, s, "d")}, "d/", ""},
-		"move to unknown":                 {[]vault.Operation{dir(s, "d", 2), move(2, 9, "x")}, "", lost(9) + "/ " + lost(9) + "/x/"},
-		"move a source is void":           {[]vault.Operation{src(7), file(7, "a"), move(7, s, "x")}, "", ""},
-		"put a source is void":            {[]vault.Operation{src(7), dir(s, "x", 7)}, "", ""},
-		"one id in two places moves":      {[]vault.Operation{dir(s, "d", 2), file(2, "f"), dir(s, "e", 2)}, "e/ e/f", ""},
-		"deleted directory comes back":    {[]vault.Operation{dir(s, "d", 2), file(2, "f"), del(s, "d"), dir(s, "d", 2)}, "d/ d/f", ""},
-		"deleted directory is moved back": {[]vault.Operation{dir(s, "d", 2), file(2, "f"), del(s, "d"), move(2, s, "e")}, "e/ e/f", ""},
-		"put into a detached directory":   {[]vault.Operation{dir(s, "d", 2), del(s, "d"), file(2, "f"), dir(s, "d", 2)}, "d/ d/f", ""},
-		"file over directory detaches":    {[]vault.Operation{dir(s, "d", 2), file(2, "f"), file(s, "d"), dir(s, "e", 2)}, "d e/ e/f", ""},
-		"detached under its own child":    {[]vault.Operation{dir(s, "d", 2), dir(2, "e", 3), del(s, "d"), dir(3, "x", 2)}, "", ""},
+		"put and replace":                      {[]vault.Operation{file(s, "a"), file(s, "a"), file(s, "b")}, "a b", ""},
+		"delete":                               {[]vault.Operation{file(s, "a"), del(s, "a"), del(s, "a"), del(s, "never")}, "", ""},
+		"unknown parent":                       {[]vault.Operation{file(9, "a")}, "", lost(9) + "/ " + lost(9) + "/a"},
+		"parent comes later":                   {[]vault.Operation{file(9, "a"), dir(s, "d", 9)}, "d/ d/a", ""},
+		"delete in unknown parent":             {[]vault.Operation{del(9, "a")}, "", lost(9) + "/"},
+		"move":                                 {[]vault.Operation{dir(s, "d", 2), file(2, "f"), dir(s, "e", 3), move(2, 3, "g")}, "e/ e/g/ e/g/f", ""},
+		"move onto itself":                     {[]vault.Operation{dir(s, "d", 2), move(2, s, "d")}, "d/", ""},
+		"move into itself is void":             {[]vault.Operation{dir(s, "d", 2), move(2, 2, "x")}, "d/", ""},
+		"move into descendant is void":         {[]vault.Operation{dir(s, "d", 2), dir(2, "e", 3), move(2, 3, "x")}, "d/ d/e/", ""},
+		"put above oneself is void":            {[]vault.Operation{dir(s, "d", 2), dir(2, "e", 3), dir(3, "x", 2)}, "d/ d/e/", ""},
+		"move over a file":                     {[]vault.Operation{dir(s, "d", 2), file(s, "f"), move(2, s, "f")}, "f/", ""},
+		"move unknown":                         {[]vault.Operation{move(9, s, "d")}, "d/", ""},
+		"move to unknown":                      {[]vault.Operation{dir(s, "d", 2), move(2, 9, "x")}, "", lost(9) + "/ " + lost(9) + "/x/"},
+		"move a source is void":                {[]vault.Operation{src(7), file(7, "a"), move(7, s, "x")}, "", ""},
+		"put a source is void":                 {[]vault.Operation{src(7), dir(s, "x", 7)}, "", ""},
+		"one id in two places moves":           {[]vault.Operation{dir(s, "d", 2), file(2, "f"), dir(s, "e", 2)}, "e/ e/f", ""},
+		"deleted directory comes back":         {[]vault.Operation{dir(s, "d", 2), file(2, "f"), del(s, "d"), dir(s, "d", 2)}, "d/ d/f", ""},
+		"deleted directory is moved back":      {[]vault.Operation{dir(s, "d", 2), file(2, "f"), del(s, "d"), move(2, s, "e")}, "e/ e/f", ""},
+		"put into a detached directory":        {[]vault.Operation{dir(s, "d", 2), del(s, "d"), file(2, "f"), dir(s, "d", 2)}, "d/ d/f", ""},
+		"file over directory detaches":         {[]vault.Operation{dir(s, "d", 2), file(2, "f"), file(s, "d"), dir(s, "e", 2)}, "d e/ e/f", ""},
+		"detached under its own child":         {[]vault.Operation{dir(s, "d", 2), dir(2, "e", 3), del(s, "d"), dir(3, "x", 2)}, "", ""},
+		"lost+found is there from the start":   {[]vault.Operation{file(ff, "a")}, "", "a"},
+		"lost+found is no source":              {[]vault.Operation{src(ff), file(ff, "a")}, "", "a"},
+		"lost+found cannot be placed":          {[]vault.Operation{dir(s, "d", ff), move(ff, s, "e")}, "", ""},
+		"a directory is no source":             {[]vault.Operation{dir(s, "d", 2), src(2), move(2, s, "e")}, "e/", ""},
+		"a detached directory is no source":    {[]vault.Operation{dir(s, "d", 2), del(s, "d"), src(2), move(2, s, "e")}, "e/", ""},
+		"a stray directory is no source":       {[]vault.Operation{file(9, "f"), src(9), move(9, s, "e")}, "e/ e/f", ""},
+		"Part places nothing":                  {[]vault.Operation{&vault.Part{EntryName: vault.EntryName{Parent: id(9), Name: "a"}}}, "", ""},
+		"a void Put places its parent":         {[]vault.Operation{src(7), dir(9, "x", 7)}, "", lost(9) + "/"},
+		"a void MoveDir places its parent":     {[]vault.Operation{move(s, 9, "x")}, "", lost(9) + "/"},
+		"a void Delete places its parent":      {[]vault.Operation{del(9, "x")}, "", lost(9) + "/"},
+		"placing replaces what has the name":   {[]vault.Operation{file(ff, lost(9)), file(9, "a")}, "", lost(9) + "/ " + lost(9) + "/a"},
+		"placing detaches what has the name":   {[]vault.Operation{dir(ff, lost(9), 2), file(2, "f"), file(9, "a"), move(2, s, "d")}, "d/ d/f", lost(9) + "/ " + lost(9) + "/a"},
+		"move the unknown into the unknown":    {[]vault.Operation{move(9, 8, "x")}, "", lost(8) + "/ " + lost(8) + "/x/"},
+		"move the unknown into itself":         {[]vault.Operation{move(9, 9, "x")}, "", lost(9) + "/"},
+		"put the unknown into itself":          {[]vault.Operation{dir(9, "x", 9)}, "", lost(9) + "/"},
+		"move over an ancestor":                {[]vault.Operation{dir(s, "a", 2), dir(2, "b", 3), file(3, "f"), move(3, s, "a")}, "a/ a/f", ""},
+		"the id of zeros is like any other":    {[]vault.Operation{dir(s, "d", 0), file(0, "f"), del(s, "d"), move(0, s, "e")}, "e/ e/f", ""},
+		"a file over the directory of id zero": {[]vault.Operation{dir(s, "d", 0), file(0, "f"), file(s, "d"), dir(s, "e", 0)}, "d e/ e/f", ""},
 		"swap by a third name": {[]vault.Operation{dir(s, "a", 2), dir(s, "b", 3), file(2, "2"), file(3, "3"),
 			move(2, s, "t"), move(3, s, "a"), move(2, s, "b")}, "a/ a/3 b/ b/2", ""},
 	} {
@@ -179,10 +205,6 @@ func TestFoldIsTotalAndCanonical(t *testing.T) {
 	}
 }
 
-// model is the fold of the specification over maps, for files and directories
-// that never move.
-type model map[string]bool
-
 func TestEveryPositionOfALongHistoryIsKept(t *testing.T) {
 	const seed = 42
 	t.Logf("seed %d", seed)
@@ -190,7 +212,7 @@ func TestEveryPositionOfALongHistoryIsKept(t *testing.T) {
 	w := newWorld(t)
 	d := w.device(100)
 	d.commit(src(1))
-	now := model{}
+	now := map[string]bool{}
 	var history [][]string
 	for range 40 {
 		var ops []vault.Operation

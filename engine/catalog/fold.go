@@ -2,7 +2,6 @@ package catalog
 
 import (
 	"encoding/binary"
-	"errors"
 	"fmt"
 
 	"go.etcd.io/bbolt"
@@ -158,6 +157,9 @@ func (c *Catalog) Fold(s *vault.Segment) error {
 		if err := f.claims(s); err != nil {
 			return err
 		}
+		if err := put(tx, bucketSegments, segmentKey(s.Device, s.Seq), s.Hash[:]); err != nil {
+			return err
+		}
 		d.Head, d.Stopped = s.Head, ""
 		if d.Committed.Before(s.Committed) {
 			d.Committed = s.Committed
@@ -166,23 +168,31 @@ func (c *Catalog) Fold(s *vault.Segment) error {
 	})
 }
 
+func segmentKey(device seal.ID, seq uint64) []byte {
+	return binary.BigEndian.AppendUint64(device[:], seq)
+}
+
 // fold is one segment being folded.
 type fold struct {
 	tx     *bbolt.Tx
 	device seal.ID
 	seq    uint64
 	pos    Position
+	begun  bool // an operation that is no PackAdd was folded
 	pages  pages
 }
 
-// claims records the heads that a segment claims.
+// claims records the heads that a segment claims; the highest counts.
 func (f *fold) claims(s *vault.Segment) error {
 	if s.Fence {
 		return nil
 	}
 	for _, h := range s.Claims {
-		value := append(binary.AppendUvarint(nil, h.Seq), h.Hash[:]...)
-		if err := put(f.tx, bucketClaims, join(f.device[:], h.Device[:]), value); err != nil {
+		key := join(f.device[:], h.Device[:])
+		if old, n := binary.Uvarint(get(f.tx, bucketClaims, key)); n > 0 && old >= h.Seq {
+			continue
+		}
+		if err := put(f.tx, bucketClaims, key, append(binary.AppendUvarint(nil, h.Seq), h.Hash[:]...)); err != nil {
 			return err
 		}
 	}
@@ -192,14 +202,17 @@ func (f *fold) claims(s *vault.Segment) error {
 // operation folds one operation by the rules of the specification.
 func (f *fold) operation(index int, op vault.Operation) error {
 	f.pos = position(f.seq, index)
-	if level := vault.LevelOf(op); level > vault.Level {
-		return fmt.Errorf("%s: operations of vault level %d: %w", vault.SegmentName(f.device, f.seq), level, vault.ErrNewer)
+	if err := vault.CheckLevel(op); err != nil {
+		return fmt.Errorf("%s: %w", vault.SegmentName(f.device, f.seq), err)
 	}
+	if o, ok := op.(*vault.PackAdd); ok {
+		return f.packAdd(o)
+	}
+	first := f.seq == 1 && !f.begun
+	f.begun = true
 	switch o := op.(type) {
 	case *vault.Source:
 		return f.source(o)
-	case *vault.PackAdd:
-		return f.packAdd(o)
 	case *vault.Put:
 		return f.put(o)
 	case *vault.MoveDir:
@@ -211,30 +224,21 @@ func (f *fold) operation(index int, op vault.Operation) error {
 	case *vault.Part:
 		return nil // nothing is collected, so nothing needs keeping alive
 	case *vault.Adopt:
-		if f.seq != 1 || index != 0 {
+		if !first || o.Device == f.device || o.Seq == 0 {
 			return nil
 		}
 		return f.adopt(o)
 	}
-	number := fmt.Sprintf("%T", op)
-	if u, ok := op.(*vault.Unknown); ok {
-		number = fmt.Sprintf("operation %d", u.Type)
-	}
-	return fmt.Errorf("%s: %s: %w", vault.SegmentName(f.device, f.seq), number, vault.ErrNewer)
+	return fmt.Errorf("%s: %T: %w", vault.SegmentName(f.device, f.seq), op, vault.ErrNewer)
 }
 
+// source is rule 6.
 func (f *fold) source(o *vault.Source) error {
 	w, err := f.whereIs(o.ID)
-	if err != nil || w.state != unplaced && w.state != top || o.ID == lostAndFound {
+	if err != nil || w.state != unplaced {
 		return err
 	}
-	from := uint64(f.pos)
-	if old := get(f.tx, bucketSources, join(f.device[:], o.ID[:])); old != nil {
-		if from, _ = binary.Uvarint(old); from == 0 {
-			return ErrDamaged
-		}
-	}
-	value := binary.AppendUvarint(nil, from)
+	value := binary.AppendUvarint(nil, uint64(f.pos))
 	value = appendBytes(value, []byte(o.Path))
 	value = appendBytes(value, []byte(o.System))
 	if err := put(f.tx, bucketSources, join(f.device[:], o.ID[:]), value); err != nil {
@@ -243,29 +247,40 @@ func (f *fold) source(o *vault.Source) error {
 	return f.setWhere(o.ID, where{state: top})
 }
 
+// mark is rule 7: what is no source here, or is named again, counts for
+// nothing.
 func (f *fold) mark(o *vault.Mark) error {
 	key := join(f.device[:], o.ID[:])
 	if get(f.tx, bucketMarks, key) != nil {
 		return nil
 	}
+	var sources []seal.ID
+	seen := map[seal.ID]bool{}
+	for _, id := range o.Sources {
+		if !seen[id] && get(f.tx, bucketSources, join(f.device[:], id[:])) != nil {
+			seen[id] = true
+			sources = append(sources, id)
+		}
+	}
 	value := binary.AppendUvarint(nil, uint64(f.pos))
-	value = append(value, vault.AppendOperation(nil, o)...)
+	value = vault.AppendOperation(value, &vault.Mark{ID: o.ID, Time: o.Time, Label: o.Label, Sources: sources})
 	return put(f.tx, bucketMarks, key, value)
 }
 
 // adopt copies the sources of another device, and what could be reached from
 // them at that seq.
 func (f *fold) adopt(o *vault.Adopt) error {
-	d, err := parseDevice(o.Device[:], get(f.tx, bucketDevices, o.Device[:]))
-	if err != nil || d.Head.Seq < o.Seq {
-		return errors.Join(ErrWaiting, vault.ErrDamaged, err)
+	name := vault.SegmentName(o.Device, o.Seq)
+	hash := get(f.tx, bucketSegments, segmentKey(o.Device, o.Seq))
+	if hash == nil {
+		return fmt.Errorf("%s: %w: %w", name, ErrWaiting, vault.ErrDamaged)
 	}
-	if d.Head.Seq == o.Seq && d.Head.Hash != o.Hash {
-		return fmt.Errorf("adopted journal %s: %w", vault.SegmentName(o.Device, o.Seq), vault.ErrDamaged)
+	if string(hash) != string(o.Hash[:]) {
+		return fmt.Errorf("%s: not the segment that is adopted: %w", name, vault.ErrDamaged)
 	}
 	at := EndOf(o.Seq)
 	var tops []seal.ID
-	err = each(f.tx, bucketSources, o.Device[:], func(k, v []byte) error {
+	err := each(f.tx, bucketSources, o.Device[:], func(k, v []byte) error {
 		from, path, system, err := parseSource(v)
 		if err != nil || from > at {
 			return err
@@ -281,12 +296,13 @@ func (f *fold) adopt(o *vault.Adopt) error {
 	return err
 }
 
-// maxDepth is how deep a tree may be; deeper ones no system can make.
+// maxDepth bounds the way up from a directory (rule 3) and down into an
+// adopted tree (rule 8); deeper trees no system can make.
 const maxDepth = 1 << 16
 
 func (f *fold) adoptBelow(from, dir seal.ID, at Position, depth int) error {
-	if depth > maxDepth {
-		return ErrDamaged
+	if depth >= maxDepth {
+		return nil
 	}
 	list, err := entriesAt(f.tx, from, dir, at)
 	if err != nil {

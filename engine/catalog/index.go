@@ -62,6 +62,7 @@ func formatPack(p *vault.Pack) []byte {
 	b = binary.AppendUvarint(b, uint64(p.Epoch))
 	b = binary.AppendUvarint(b, p.SizeBytes)
 	b = binary.AppendUvarint(b, p.Stream)
+	b = append(b, p.Lists[:]...)
 	for _, n := range p.Frames {
 		b = binary.AppendUvarint(b, uint64(n))
 	}
@@ -77,6 +78,7 @@ func parsePack(value []byte) (*vault.Pack, error) {
 	}
 	p.ID.Random = f.id()
 	p.Epoch, p.SizeBytes, p.Stream = uint32(f.uv()), f.uv(), f.uv()
+	p.Lists = f.hash()
 	for len(f.b) > 0 {
 		p.Frames = append(p.Frames, uint32(f.uv()))
 	}

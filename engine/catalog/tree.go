@@ -86,7 +86,9 @@ func (f *fold) know(dir seal.ID) error {
 	return f.set(vault.EntryName{Parent: lostAndFound, Name: hex.EncodeToString(dir[:])}, strayNode(dir))
 }
 
-// within reports whether dir is inner itself or one of its ancestors.
+// within reports whether dir is inner itself or one of its ancestors. A way up
+// of more than maxDepth directories counts as one that meets dir: rule 3
+// forbids both.
 func (f *fold) within(dir, inner seal.ID) (bool, error) {
 	for range maxDepth {
 		if inner == dir {
@@ -98,7 +100,7 @@ func (f *fold) within(dir, inner seal.ID) (bool, error) {
 		}
 		inner = w.parent
 	}
-	return false, fmt.Errorf("tree deeper than %d: %w", maxDepth, ErrDamaged)
+	return true, nil
 }
 
 // put is rule 3.
@@ -169,19 +171,20 @@ func (f *fold) delete(o *vault.Delete) error {
 	if err != nil || s == nil {
 		return err
 	}
-	if err := f.detach(o.EntryName, s, seal.ID{}); err != nil {
+	if err := f.detach(o.EntryName, s, nil); err != nil {
 		return err
 	}
 	return f.end(o.EntryName)
 }
 
-// detach marks the directory that an entry is, unless it is the one to keep.
-func (f *fold) detach(n vault.EntryName, s *stored, keep seal.ID) error {
+// detach marks the directory that an entry is, unless it is also what takes
+// the entry's place; next is nil if nothing does.
+func (f *fold) detach(n vault.EntryName, s *stored, next *vault.Node) error {
 	dir, is, err := s.directory()
 	if err != nil {
 		return fmt.Errorf("%w: %w", ErrDamaged, err)
 	}
-	if !is || dir == keep {
+	if !is || next != nil && next.Kind == vault.KindDirectory && next.Directory == dir {
 		return nil
 	}
 	if err := put(f.tx, bucketGone, join(f.device[:], n.Parent[:], []byte(n.Name)), dir[:]); err != nil {
@@ -219,11 +222,7 @@ func (f *fold) set(n vault.EntryName, node *vault.Node) error {
 		return err
 	}
 	if old != nil {
-		keep := seal.ID{}
-		if node.Kind == vault.KindDirectory {
-			keep = node.Directory
-		}
-		if err := f.detach(n, old, keep); err != nil {
+		if err := f.detach(n, old, node); err != nil {
 			return err
 		}
 		if err := f.remember(n.Parent, old); err != nil {
