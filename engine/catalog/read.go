@@ -2,6 +2,7 @@ package catalog
 
 import (
 	"context"
+	"errors"
 	"fmt"
 
 	"holm.example/engine/seal"
@@ -44,9 +45,39 @@ func (c *Catalog) ReadChunk(ctx context.Context, v *vault.Vault, id seal.Hash) (
 	return content, nil
 }
 
-// EachChunk calls f with the ids of a file's chunks, in the order of the
-// file, reading the list chunks of a long list.
-func (c *Catalog) EachChunk(ctx context.Context, v *vault.Vault, list vault.Chunks, f func(seal.Hash) error) error {
+// ErrSize is returned when the chunks of a file do not add up to its size.
+var ErrSize = errors.New("chunks do not add up to the size of the file")
+
+// EachChunk calls f with the id, the address and the offset in the file of a
+// file's chunks, in the order of the file, reading the list chunks of a long
+// list. It returns vault.ErrDamaged when no pack has a chunk, when a list
+// chunk is none, and, with ErrSize, when the lengths do not add up to the size:
+// no list is followed beyond it. f's first error ends it.
+func (c *Catalog) EachChunk(ctx context.Context, v *vault.Vault, n *vault.Node, f func(id seal.Hash, a Address, offset uint64) error) error {
+	var offset uint64
+	err := c.eachID(ctx, v, n.Chunks, func(id seal.Hash) error {
+		a, known, err := c.Chunk(id)
+		if err != nil {
+			return err
+		}
+		if !known {
+			return missing(id)
+		}
+		if uint64(a.SizeBytes) > n.SizeBytes-offset {
+			return fmt.Errorf("more than %d bytes: %w: %w", n.SizeBytes, ErrSize, vault.ErrDamaged)
+		}
+		at := offset
+		offset += uint64(a.SizeBytes)
+		return f(id, a, at)
+	})
+	if err == nil && offset != n.SizeBytes {
+		err = fmt.Errorf("%d of %d bytes: %w: %w", offset, n.SizeBytes, ErrSize, vault.ErrDamaged)
+	}
+	return err
+}
+
+// eachID calls f with the ids of a chunk list.
+func (c *Catalog) eachID(ctx context.Context, v *vault.Vault, list vault.Chunks, f func(seal.Hash) error) error {
 	for _, id := range list.IDs {
 		if list.Level == 0 {
 			if err := f(id); err != nil {
@@ -65,7 +96,7 @@ func (c *Catalog) EachChunk(ctx context.Context, v *vault.Vault, list vault.Chun
 		for ; len(piece) > 0; piece = piece[len(id):] {
 			below.IDs = append(below.IDs, seal.Hash(piece[:len(id)]))
 		}
-		if err := c.EachChunk(ctx, v, below, f); err != nil {
+		if err := c.eachID(ctx, v, below, f); err != nil {
 			return err
 		}
 	}

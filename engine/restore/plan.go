@@ -54,26 +54,14 @@ func (p *plan) add(path string, e catalog.Entry) error {
 		p.files = map[*file]struct{}{}
 	}
 	p.files[f] = struct{}{}
-	var offset int64
-	err := p.run.Catalog.EachChunk(p.run.ctx, p.run.Vault, e.Chunks, func(id seal.Hash) error {
-		at, known, err := p.run.Catalog.Chunk(id)
-		if err != nil {
-			return err
-		}
-		if !known {
-			return fmt.Errorf("chunk %x: no pack has it: %w", id[:8], vault.ErrDamaged)
-		}
-		p.pieces = append(p.pieces, piece{id, at, f, offset})
+	err := p.run.Catalog.EachChunk(p.run.ctx, p.run.Vault, &e.Node, func(id seal.Hash, at catalog.Address, offset uint64) error {
+		p.pieces = append(p.pieces, piece{id, at, f, int64(offset)})
 		f.left++
-		offset += int64(at.SizeBytes)
 		if len(p.pieces) >= maxPieces {
 			return p.flush()
 		}
 		return nil
 	})
-	if err == nil && uint64(offset) != e.SizeBytes {
-		err = fmt.Errorf("%d of %d bytes: %w: %w", offset, e.SizeBytes, ErrSize, vault.ErrDamaged)
-	}
 	if errors.Is(err, vault.ErrDamaged) {
 		p.fail(f, err)
 		err = nil

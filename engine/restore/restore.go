@@ -14,6 +14,7 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
+	"slices"
 	"strings"
 	"time"
 
@@ -23,13 +24,9 @@ import (
 	"holm.example/engine/vault"
 )
 
-var (
-	// ErrRenamed is the problem of an entry that got another name, because
-	// its own was taken or is impossible in the target.
-	ErrRenamed = errors.New("restored under another name")
-	// ErrSize is returned when the chunks of a file do not add up to its size.
-	ErrSize = errors.New("chunks do not add up to the size of the file")
-)
+// ErrRenamed is the problem of an entry that got another name, because its own
+// was taken or is impossible in the target.
+var ErrRenamed = errors.New("restored under another name")
 
 // maxRenames bounds the suffixes that are tried for one name.
 const maxRenames = 10000
@@ -40,8 +37,10 @@ type Request struct {
 	Catalog *catalog.Catalog
 	Device  seal.ID          // whose tree
 	At      catalog.Position // and when
-	Entries []catalog.Entry  // each is restored as To/<its name>
-	To      string           // an existing directory
+	// Entries are each restored as To/<its name>; of those that have one name,
+	// all but the first get a suffix.
+	Entries []catalog.Entry
+	To      string // an existing directory
 	// Overwrite replaces what is in the way.
 	Overwrite bool
 	Now       func() time.Time
@@ -77,7 +76,8 @@ func Run(ctx context.Context, q Request) (*Report, error) {
 	r.tree = tree
 	defer tree.Close()
 	r.plan.run = r
-	for _, e := range q.Entries {
+	r.Entries = r.apart(q.Entries)
+	for _, e := range r.Entries {
 		if err := r.entry("", e); err != nil {
 			return r.report, errors.Join(err, r.plan.abandon())
 		}
@@ -85,7 +85,7 @@ func Run(ctx context.Context, q Request) (*Report, error) {
 	if err := r.plan.flush(); err != nil {
 		return r.report, errors.Join(err, r.plan.abandon())
 	}
-	for _, e := range q.Entries {
+	for _, e := range r.Entries {
 		if err := r.finishDirectories("", e); err != nil {
 			return r.report, err
 		}
@@ -119,6 +119,32 @@ func (r *run) tell(path string) {
 		r.told = t
 		r.Progress(path, r.report)
 	}
+}
+
+// apart gives entries that want one name, such as sources of one base name,
+// names of their own: the first keeps it, the others get a suffix that no
+// other wants. Without that, Overwrite would replace one by the other.
+func (r *run) apart(list []catalog.Entry) []catalog.Entry {
+	list = slices.Clone(list)
+	wanted, taken, last := map[string]bool{}, map[string]bool{}, map[string]int{}
+	for _, e := range list {
+		wanted[e.Name] = true
+	}
+	for i := range list {
+		name := list[i].Name
+		if !taken[name] {
+			taken[name] = true
+			continue
+		}
+		other := name
+		for n := max(2, last[name]+1); wanted[other] || taken[other]; n++ {
+			other, last[name] = fmt.Sprintf("%s~%d", name, n), n
+		}
+		taken[other] = true
+		list[i].Name = other
+		r.problem(name, fmt.Errorf("%w: %s", ErrRenamed, other))
+	}
+	return list
 }
 
 func below(dir, name string) string {
