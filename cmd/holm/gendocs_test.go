@@ -71,9 +71,14 @@ func TestDocumentsAreCompleteAndTheSameInEveryRun(t *testing.T) {
 
 // checkPage lets man complain about a page.
 func checkPage(t *testing.T, name, text string) {
-	man, err := exec.LookPath("man")
-	if err != nil || !strings.HasSuffix(name, ".1") {
+	if !strings.HasSuffix(name, ".1") {
 		return
+	}
+	man, err := exec.LookPath("man")
+	if err != nil && os.Getenv("CI") == "true" {
+		t.Fatal("man is missing")
+	} else if err != nil {
+		return // the pages are checked where there is man
 	}
 	file := filepath.Join(t.TempDir(), filepath.Base(name))
 	if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
