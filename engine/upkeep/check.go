@@ -10,6 +10,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 	"time"
@@ -115,54 +116,73 @@ func (c *check) tell(object string) {
 	}
 }
 
-// journals reads every journal from its first segment to its last.
+// journals reads every journal from its first segment to its last, and
+// compares what any device has seen of it.
 func (c *check) journals() error {
 	ids, err := c.Vault.Devices(c.ctx)
 	if err != nil {
 		return err
 	}
-	ends := map[seal.ID]vault.Head{}
-	for _, id := range ids {
-		c.report.Devices++
-		end, err := c.journal(id)
-		if err := c.found(vault.JournalPrefix(id), err); err != nil {
-			return err
-		}
-		ends[id] = end
-	}
-	known, err := c.Catalog.Devices()
+	seen, err := c.seen()
 	if err != nil {
 		return err
 	}
-	claims := []vault.Head{c.Own}
-	for _, d := range known {
-		list, err := c.Catalog.Claims(d.Head.Device)
-		if err != nil {
+	ends := map[seal.ID]uint64{}
+	for _, id := range ids {
+		c.report.Devices++
+		end, err := c.journal(id, seen[id])
+		if err := c.found(vault.JournalPrefix(id), err); err != nil {
 			return err
 		}
-		claims = append(append(claims, d.Head), list...)
+		ends[id] = end.Seq
 	}
-	for _, claim := range claims {
-		end := ends[claim.Device]
-		name := vault.SegmentName(claim.Device, max(claim.Seq, 1))
-		if end.Seq < claim.Seq && !c.reported(vault.JournalPrefix(claim.Device)) && !c.reported(name) {
+	for id, heads := range seen {
+		last := slices.Max(slices.Collect(maps.Keys(heads)))
+		name := vault.SegmentName(id, max(last, 1))
+		if ends[id] < last && !c.reported(vault.JournalPrefix(id)) {
 			err := fmt.Errorf("%s: %w: %w", name, ErrMissing, vault.ErrDamaged)
-			c.report.Problems = append(c.report.Problems, Problem{name, err})
-		}
-		if end.Seq == claim.Seq && end.Hash != claim.Hash {
-			err := fmt.Errorf("%s: a device has seen another segment there: %w", name, vault.ErrDamaged)
 			c.report.Problems = append(c.report.Problems, Problem{name, err})
 		}
 	}
 	return nil
 }
 
+// seen is what is known of the journals from elsewhere than the store: what
+// this device has committed and folded, and what any device has claimed. Seq 0
+// has the hash of the card.
+func (c *check) seen() (map[seal.ID]map[uint64][]seal.Hash, error) {
+	seen := map[seal.ID]map[uint64][]seal.Hash{}
+	add := func(h vault.Head) {
+		if seen[h.Device] == nil {
+			seen[h.Device] = map[uint64][]seal.Hash{}
+		}
+		seen[h.Device][h.Seq] = append(seen[h.Device][h.Seq], h.Hash)
+	}
+	add(c.Own)
+	devices, err := c.Catalog.Devices()
+	if err != nil {
+		return nil, err
+	}
+	for _, d := range devices {
+		add(d.Head)
+		claims, err := c.Catalog.Claims(d.Head.Device)
+		if err != nil {
+			return nil, err
+		}
+		for _, h := range claims {
+			add(h)
+		}
+	}
+	return seen, nil
+}
+
 func (c *check) reported(object string) bool {
 	return slices.ContainsFunc(c.report.Problems, func(p Problem) bool { return p.Object == object })
 }
 
-// journal checks one journal and returns its last head.
-func (c *check) journal(id seal.ID) (vault.Head, error) {
+// journal checks one journal, with what is seen of it, and returns its last
+// head.
+func (c *check) journal(id seal.ID, seen map[uint64][]seal.Hash) (vault.Head, error) {
 	card, err := c.Vault.ReadCard(c.ctx, id)
 	if err != nil {
 		return vault.Head{Device: id}, err
@@ -180,6 +200,11 @@ func (c *check) journal(id seal.ID) (vault.Head, error) {
 		}
 		if s.Previous != head.Hash {
 			return head, fmt.Errorf("%s: %w: %w", name, vault.ErrDamaged, catalog.ErrChain)
+		}
+		for _, hash := range seen[s.Seq] {
+			if hash != s.Hash {
+				return head, fmt.Errorf("%s: a device has seen another segment there: %w", name, vault.ErrDamaged)
+			}
 		}
 		c.report.Segments++
 		if err := s.Each(func(_ int, op vault.Operation) error { return c.operation(name, op) }); err != nil {

@@ -24,6 +24,8 @@ type scene struct {
 	card *vault.Card
 	key  ed25519.PrivateKey
 	head vault.Head
+	// claims are put into the next segment.
+	claims []vault.Head
 }
 
 func newScene(t *testing.T) *scene {
@@ -35,19 +37,29 @@ func newScene(t *testing.T) *scene {
 	if err != nil {
 		t.Fatal(err)
 	}
-	key := ed25519.NewKeyFromSeed(make([]byte, 32))
-	device, err := seal.NewDeviceKey(seal.Key{3})
+	if err := v.PutConfig(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	return device(t, v, 9)
+}
+
+// device is a scene of a new device of a vault.
+func device(t *testing.T, v *vault.Vault, n byte) *scene {
+	t.Helper()
+	key := ed25519.NewKeyFromSeed(bytes.Repeat([]byte{n}, 32))
+	own, err := seal.NewDeviceKey(seal.Key{n})
 	if err != nil {
 		t.Fatal(err)
 	}
-	card := &vault.Card{Device: seal.ID{9}, Signing: [32]byte(key.Public().(ed25519.PublicKey)), HPKE: [32]byte(device.Public()), Name: "oak"}
-	for _, err := range []error{v.PutCard(t.Context(), card), v.PutDeviceKey(t.Context(), card), v.PutConfig(t.Context())} {
-		if err != nil {
-			t.Fatal(err)
-		}
+	card := &vault.Card{Device: seal.ID{n}, Signing: [32]byte(key.Public().(ed25519.PublicKey)), HPKE: [32]byte(own.Public()), Name: "oak"}
+	if err := errors.Join(v.PutCard(t.Context(), card), v.PutDeviceKey(t.Context(), card)); err != nil {
+		t.Fatal(err)
 	}
-	return &scene{t, v, card, key, vault.Head{Device: card.Device, Hash: card.Hash}}
+	return &scene{t: t, v: v, card: card, key: key, head: vault.Head{Device: card.Device, Hash: card.Hash}}
 }
+
+// second is another device of the vault.
+func (s *scene) second() *scene { s.t.Helper(); return device(s.t, s.v, 10) }
 
 func (s *scene) put(name string, b []byte) {
 	s.t.Helper()
@@ -58,7 +70,7 @@ func (s *scene) put(name string, b []byte) {
 
 func (s *scene) commit(ops ...vault.Operation) (name string) {
 	s.t.Helper()
-	next := &vault.Segment{Head: vault.Head{Device: s.head.Device, Seq: s.head.Seq + 1}, Previous: s.head.Hash}
+	next := &vault.Segment{Head: vault.Head{Device: s.head.Device, Seq: s.head.Seq + 1}, Previous: s.head.Hash, Claims: s.claims}
 	var tx vault.Transaction
 	for _, op := range ops {
 		tx.Add(op)
@@ -148,6 +160,43 @@ func TestOperationThatStopsTheFoldIsFound(t *testing.T) {
 		problems := s.check()
 		if len(problems) != 1 || !errors.Is(problems[0].Err, vault.ErrNewer) || !strings.Contains(problems[0].Err.Error(), name) {
 			t.Errorf("%+v: %v", op, problems)
+		}
+	}
+}
+
+func TestJournalThatIsNotTheOneSomebodySawIsFound(t *testing.T) {
+	for name, c := range map[string]struct {
+		seq  uint64 // claimed of a journal of three segments
+		hash func(heads []vault.Head) seal.Hash
+		want uint64 // the slot that is named; 0: none
+	}{
+		"the end":                 {3, func(h []vault.Head) seal.Hash { return h[2].Hash }, 0},
+		"the middle":              {2, func(h []vault.Head) seal.Hash { return h[1].Hash }, 0},
+		"another end":             {3, func(h []vault.Head) seal.Hash { return seal.Hash{1} }, 3},
+		"another in the middle":   {2, func(h []vault.Head) seal.Hash { return seal.Hash{1} }, 2},
+		"a segment that is lost":  {4, func(h []vault.Head) seal.Hash { return seal.Hash{1} }, 4},
+		"segments that are lost":  {9, func(h []vault.Head) seal.Hash { return seal.Hash{1} }, 9},
+		"another at the very top": {1, func(h []vault.Head) seal.Hash { return h[1].Hash }, 1},
+	} {
+		s := newScene(t)
+		var heads []vault.Head
+		for range 3 {
+			s.commit(&vault.Source{ID: seal.ID{1}})
+			heads = append(heads, s.head)
+		}
+		other := s.second()
+		other.claims = []vault.Head{{Device: s.card.Device, Seq: c.seq, Hash: c.hash(heads)}}
+		other.commit()
+		problems := s.check()
+		if c.want == 0 {
+			if len(problems) > 0 {
+				t.Errorf("%s: %v", name, problems)
+			}
+			continue
+		}
+		want := vault.SegmentName(s.card.Device, c.want)
+		if len(problems) != 1 || !errors.Is(problems[0].Err, vault.ErrDamaged) || !strings.Contains(problems[0].Err.Error(), want) {
+			t.Errorf("%s: %v, want one that names %s", name, problems, want)
 		}
 	}
 }
