@@ -130,7 +130,9 @@ func (e *Engine) adopt(ctx context.Context, w *backup.Writer) error {
 
 // settle finds out, before anything is committed, what became of what this
 // device meant to commit, and whether it is still the only one of its name;
-// docs/vault-format.md, section 13.
+// docs/vault-format.md, section 13. It follows the journals although Open did:
+// an engine may have been open for days, and what another device did meanwhile
+// may be why a run starts again.
 func (e *Engine) settle(ctx context.Context) error {
 	if err := e.follow(ctx); err != nil {
 		return err

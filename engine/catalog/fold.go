@@ -296,12 +296,10 @@ func (f *fold) adopt(o *vault.Adopt) error {
 	return err
 }
 
-// maxDepth bounds the way up from a directory (rule 3) and down into an
-// adopted tree (rule 8); deeper trees no system can make.
-const maxDepth = 1 << 16
-
+// adoptBelow copies what a directory of another device held, as deep as a tree
+// can be.
 func (f *fold) adoptBelow(from, dir seal.ID, at Position, depth int) error {
-	if depth >= maxDepth {
+	if depth >= vault.MaxDepth {
 		return nil
 	}
 	list, err := entriesAt(f.tx, from, dir, at)

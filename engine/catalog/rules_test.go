@@ -66,7 +66,7 @@ func TestParentThatLiesTooDeepMakesAPutVoid(t *testing.T) {
 	}
 	err := w.c.update(func(tx *bbolt.Tx) error {
 		f := &fold{tx: tx, device: d.card.Device}
-		for n := 1; n <= maxDepth; n++ {
+		for n := 1; n <= vault.MaxDepth; n++ {
 			if err := f.setWhere(deep(n), where{state: placed, parent: deep(n - 1), name: "d"}); err != nil {
 				return err
 			}
@@ -76,7 +76,7 @@ func TestParentThatLiesTooDeepMakesAPutVoid(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for n, want := range map[int]int{maxDepth - 1: 1, maxDepth: 0} {
+	for n, want := range map[int]int{vault.MaxDepth - 1: 1, vault.MaxDepth: 0} {
 		parent, child := deep(n), seal.ID{0xee, byte(n)}
 		d.commit(&vault.Put{EntryName: vault.EntryName{Parent: parent, Name: "x"}, Node: vault.Node{Kind: vault.KindDirectory, Directory: child}})
 		w.follow(w.c)
@@ -96,7 +96,7 @@ func TestAdoptGoesAsDeepAsAPutDoes(t *testing.T) {
 		if err := f.source(src(1).(*vault.Source)); err != nil {
 			return err
 		}
-		if err := f.adoptBelow(a.card.Device, id(1), EndOf(1), maxDepth-1); err != nil {
+		if err := f.adoptBelow(a.card.Device, id(1), EndOf(1), vault.MaxDepth-1); err != nil {
 			return err
 		}
 		return f.pages.flush()

@@ -87,10 +87,10 @@ func (f *fold) know(dir seal.ID) error {
 }
 
 // within reports whether dir is inner itself or one of its ancestors. A way up
-// of more than maxDepth directories counts as one that meets dir: rule 3
+// of more than vault.MaxDepth directories counts as one that meets dir: rule 3
 // forbids both.
 func (f *fold) within(dir, inner seal.ID) (bool, error) {
-	for range maxDepth {
+	for range vault.MaxDepth {
 		if inner == dir {
 			return true, nil
 		}

@@ -20,5 +20,6 @@ const (
 	MaxText         = 64 << 10
 	MaxAttributes   = 1024
 	MaxMarkSources  = 65536
+	MaxDepth        = 65536 // directories above one that is put
 	maxSeq          = 9_999_999_999_999_999
 )

@@ -4,6 +4,7 @@ import (
 	"encoding/hex"
 	"fmt"
 	"os"
+	"strconv"
 	"strings"
 	"testing"
 
@@ -55,6 +56,28 @@ func vectors(t *testing.T) []string {
 		sum(fmt.Sprintf("operation of type %d", number), AppendOperation(nil, op))
 	}
 	return lines
+}
+
+func TestLimitsAreThoseOfTheSpecification(t *testing.T) {
+	doc, err := os.ReadFile("../../docs/vault-format.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, section, _ := strings.Cut(string(doc), "\n## 12. ")
+	section, _, _ = strings.Cut(section, "\n## 13. ")
+	for name, value := range map[string]uint64{"MaxConfig": MaxConfig, "MaxKeyObject": seal.MaxKeyObject, "MaxEpochs": seal.MaxEpochs,
+		"MaxCard": MaxCard, "MaxSegment": MaxSegment, "MaxClaims": MaxClaims, "MaxOperations": MaxOperations, "FrameSize": FrameSize,
+		"MaxFrames": MaxFrames, "MaxPackChunks": MaxPackChunks, "MaxTrailer": MaxTrailer, "MaxPack": MaxPack, "MaxChunk": MaxChunk,
+		"MaxInlineChunks": MaxInlineChunks, "ListPiece": ListPiece, "MaxListLevel": MaxListLevel, "MaxName": MaxName, "MaxText": MaxText,
+		"MaxAttributes": MaxAttributes, "MaxMarkSources": MaxMarkSources, "MaxDepth": MaxDepth} {
+		_, row, ok := strings.Cut(section, "| "+name+" | ")
+		number, unit, _ := strings.Cut(strings.SplitN(row, " |", 2)[0], " ")
+		got, err := strconv.ParseUint(strings.ReplaceAll(number, ",", ""), 10, 64)
+		got <<= map[string]int{"": 0, "KiB": 10, "MiB": 20, "GiB": 30}[unit]
+		if !ok || err != nil || got != value {
+			t.Errorf("%s: the specification says %s %s, the code %d", name, number, unit, value)
+		}
+	}
 }
 
 func TestVectorsAreThoseOfTheSpecification(t *testing.T) {
