@@ -69,12 +69,6 @@ func WriteFile(name string, data []byte, perm fs.FileMode) error {
 	return write(system{}, name, bytes.NewReader(data), perm, true)
 }
 
-// WriteFrom makes name hold everything that src gives, replacing a file that
-// is there. An error of src leaves name alone.
-func WriteFrom(name string, src io.Reader, perm fs.FileMode) error {
-	return write(system{}, name, src, perm, true)
-}
-
 // CreateFile makes the new file name hold data. The error is fs.ErrExist when
 // something has that name already, and ErrNotCreateOnly when the file system
 // cannot promise that.
@@ -82,7 +76,8 @@ func CreateFile(name string, data []byte, perm fs.FileMode) error {
 	return write(system{}, name, bytes.NewReader(data), perm, false)
 }
 
-// CreateFrom is CreateFile for contents that do not fit memory.
+// CreateFrom is CreateFile for contents that do not fit memory. An error of
+// src leaves the name free.
 func CreateFrom(name string, src io.Reader, perm fs.FileMode) error {
 	return write(system{}, name, src, perm, false)
 }
@@ -102,7 +97,9 @@ func Remove(name string) error {
 }
 
 // MkdirAll makes a directory and the parents it lacks, each one synced into
-// its own parent. A directory that is there already is left as it is.
+// its own parent, in that order. The deepest one that is there already is left
+// as it is but synced too, because whoever made it may have been stopped
+// before that; not if its parent may not be read.
 func MkdirAll(dir string, perm fs.FileMode) error {
 	return mkdirAll(dir, perm, os.Mkdir, SyncDir)
 }
@@ -226,16 +223,19 @@ func rename(d disk, old, new string) error {
 // mkdirAll is MkdirAll over the given calls.
 func mkdirAll(dir string, perm fs.FileMode, mkdir func(string, fs.FileMode) error, syncDir func(string) error) error {
 	info, err := os.Stat(dir)
+	parent := filepath.Dir(dir)
 	if err == nil {
 		if !info.IsDir() {
 			return &fs.PathError{Op: "mkdir", Path: dir, Err: errNotDirectory}
+		}
+		if err := syncDir(parent); !errors.Is(err, fs.ErrPermission) {
+			return err
 		}
 		return nil
 	}
 	if !errors.Is(err, fs.ErrNotExist) {
 		return err
 	}
-	parent := filepath.Dir(dir)
 	if parent != dir {
 		if err := mkdirAll(parent, perm, mkdir, syncDir); err != nil {
 			return err

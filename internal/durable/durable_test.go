@@ -117,19 +117,16 @@ func TestRenameCreateOnlyRefusesANameThatIsTaken(t *testing.T) {
 	}
 }
 
-func TestFailingSourceLeavesTheNameAlone(t *testing.T) {
+func TestFailingSourceLeavesTheNameFree(t *testing.T) {
 	dir := t.TempDir()
 	name := filepath.Join(dir, "pack")
-	if err := WriteFile(name, []byte("old"), 0o600); err != nil {
-		t.Fatal(err)
-	}
 	broken := errors.New("the source broke")
 	src := io.MultiReader(strings.NewReader("half of it"), iotest.ErrReader(broken))
-	if err := WriteFrom(name, src, 0o600); !errors.Is(err, broken) {
+	if err := CreateFrom(name, src, 0o600); !errors.Is(err, broken) {
 		t.Fatalf("writing from a broken source: %v", err)
 	}
-	if got := names(t, dir); len(got) != 1 || read(t, name) != "old" {
-		t.Errorf("the directory holds %q and the name %q", got, read(t, name))
+	if got := names(t, dir); len(got) != 0 {
+		t.Errorf("the directory holds %q", got)
 	}
 }
 
@@ -176,12 +173,46 @@ func TestMkdirAllSyncsEveryParentOfANewDirectory(t *testing.T) {
 	if err := mkdirAll(dir, 0o700, os.Mkdir, sync); err != nil {
 		t.Fatal(err)
 	}
-	want := []string{root, filepath.Join(root, "a"), filepath.Join(root, "a", "b")}
+	want := []string{filepath.Dir(root), root, filepath.Join(root, "a"), filepath.Join(root, "a", "b")}
 	if fmt.Sprint(synced) != fmt.Sprint(want) {
 		t.Errorf("synced %q, expected %q", synced, want)
 	}
 	if err := MkdirAll(dir, 0o700); err != nil {
 		t.Errorf("making it again: %v", err)
+	}
+}
+
+func TestMkdirAllSyncsADirectoryThatAKilledProcessMade(t *testing.T) {
+	root := t.TempDir()
+	dir := filepath.Join(root, "made")
+	var synced []string
+	dies := errors.New("killed")
+	err := mkdirAll(dir, 0o700, os.Mkdir, func(parent string) error {
+		if parent == root {
+			return dies // before the directory is synced into its parent
+		}
+		return nil
+	})
+	if !errors.Is(err, dies) {
+		t.Fatalf("the first run ended with %v", err)
+	}
+	err = mkdirAll(dir, 0o700, os.Mkdir, func(parent string) error {
+		synced = append(synced, parent)
+		return nil
+	})
+	if err != nil || fmt.Sprint(synced) != fmt.Sprint([]string{root}) {
+		t.Errorf("the next run synced %q, %v, expected %q", synced, err, root)
+	}
+}
+
+func TestMkdirAllIsContentWithAParentThatItMayNotRead(t *testing.T) {
+	dir := t.TempDir()
+	refused := func(string) error { return &fs.PathError{Op: "open", Err: fs.ErrPermission} }
+	if err := mkdirAll(dir, 0o700, os.Mkdir, refused); err != nil {
+		t.Errorf("a directory that is there: %v", err)
+	}
+	if err := mkdirAll(filepath.Join(dir, "new"), 0o700, os.Mkdir, refused); !errors.Is(err, fs.ErrPermission) {
+		t.Errorf("a new directory: %v, expected fs.ErrPermission", err)
 	}
 }
 
