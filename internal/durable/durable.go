@@ -69,6 +69,12 @@ func WriteFile(name string, data []byte, perm fs.FileMode) error {
 	return write(system{}, name, bytes.NewReader(data), perm, true)
 }
 
+// WriteFrom makes name hold everything that src gives, replacing a file that
+// is there. An error of src leaves name alone.
+func WriteFrom(name string, src io.Reader, perm fs.FileMode) error {
+	return write(system{}, name, src, perm, true)
+}
+
 // CreateFile makes the new file name hold data. The error is fs.ErrExist when
 // something has that name already, and ErrNotCreateOnly when the file system
 // cannot promise that.

@@ -117,16 +117,24 @@ func TestRenameCreateOnlyRefusesANameThatIsTaken(t *testing.T) {
 	}
 }
 
-func TestFailingSourceLeavesTheNameFree(t *testing.T) {
+func TestFailingSourceLeavesTheNameAlone(t *testing.T) {
 	dir := t.TempDir()
 	name := filepath.Join(dir, "pack")
-	broken := errors.New("the source broke")
-	src := io.MultiReader(strings.NewReader("half of it"), iotest.ErrReader(broken))
-	if err := CreateFrom(name, src, 0o600); !errors.Is(err, broken) {
-		t.Fatalf("writing from a broken source: %v", err)
+	if err := WriteFile(name, []byte("old"), 0o600); err != nil {
+		t.Fatal(err)
 	}
-	if got := names(t, dir); len(got) != 0 {
-		t.Errorf("the directory holds %q", got)
+	broken := errors.New("the source broke")
+	src := func() io.Reader {
+		return io.MultiReader(strings.NewReader("half of it"), iotest.ErrReader(broken))
+	}
+	if err := WriteFrom(name, src(), 0o600); !errors.Is(err, broken) {
+		t.Errorf("writing from a broken source: %v", err)
+	}
+	if err := CreateFrom(filepath.Join(dir, "new"), src(), 0o600); !errors.Is(err, broken) {
+		t.Errorf("creating from a broken source: %v", err)
+	}
+	if got := names(t, dir); len(got) != 1 || read(t, name) != "old" {
+		t.Errorf("the directory holds %q and the name %q", got, read(t, name))
 	}
 }
 
