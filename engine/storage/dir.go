@@ -13,6 +13,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"sync"
 	"syscall"
 
 	"holm.example/internal/durable"
@@ -26,7 +27,15 @@ const (
 )
 
 // Dir is a store in a directory of a local or mounted file system.
-type Dir struct{ root string }
+type Dir struct {
+	root  string
+	mkdir func(dir string, perm fs.FileMode) error // durable.MkdirAll
+
+	mu sync.Mutex
+	// made are the directories below root that this process has made sure
+	// of: they are there, and synced into their parents.
+	made map[string]bool
+}
 
 // CreateDir makes the directory, and its parents, if they are missing, and
 // returns the store in it.
@@ -47,7 +56,7 @@ func OpenDir(root string) (*Dir, error) {
 	if !info.IsDir() {
 		return nil, fmt.Errorf("%s is not a directory: %w", root, ErrUnreachable)
 	}
-	return &Dir{root}, nil
+	return &Dir{root: root, mkdir: durable.MkdirAll, made: map[string]bool{}}, nil
 }
 
 func unreachable(root string, err error) error {
@@ -77,6 +86,14 @@ func (d *Dir) wrap(name string, err error) error {
 	return fmt.Errorf("object %s: %w", name, err)
 }
 
+// missing takes a name that leads through an object for one that is not there.
+func missing(err error) error {
+	if errors.Is(err, syscall.ENOTDIR) {
+		return fs.ErrNotExist
+	}
+	return err
+}
+
 // Put implements Store.
 func (d *Dir) Put(ctx context.Context, name string, body *io.SectionReader) error {
 	if err := errors.Join(CheckName(name), ctx.Err()); err != nil {
@@ -89,11 +106,48 @@ func (d *Dir) Put(ctx context.Context, name string, body *io.SectionReader) erro
 	if _, err := os.Lstat(full); err == nil {
 		return fmt.Errorf("object %s: %w", name, ErrExists)
 	}
-	if err := durable.MkdirAll(filepath.Dir(full), dirMode); err != nil {
+	if err := d.makeDir(filepath.Dir(full)); err != nil {
 		return d.wrap(name, err)
 	}
 	src := io.NewSectionReader(body, 0, body.Size())
-	return d.wrap(name, durable.CreateFrom(full, contextReader{ctx, src}, fileMode))
+	err := durable.CreateFrom(full, contextReader{ctx, src}, fileMode)
+	if errors.Is(err, fs.ErrNotExist) {
+		d.forget() // somebody removed a directory; the next Put makes it again
+	}
+	return d.wrap(name, err)
+}
+
+// makeDir makes a directory below the root, and the parents it lacks, one
+// after the other. One that is there already, whoever made it, is synced into
+// its parent once in the life of this Dir: an object is only as durable as
+// the way to it.
+func (d *Dir) makeDir(dir string) error {
+	if dir == d.root {
+		return nil
+	}
+	d.mu.Lock()
+	made := d.made[dir]
+	d.mu.Unlock()
+	if made {
+		return nil
+	}
+	if err := d.makeDir(filepath.Dir(dir)); err != nil {
+		return err
+	}
+	if err := d.mkdir(dir, dirMode); err != nil {
+		return err
+	}
+	d.mu.Lock()
+	d.made[dir] = true
+	d.mu.Unlock()
+	return nil
+}
+
+// forget makes makeDir look again.
+func (d *Dir) forget() {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	clear(d.made)
 }
 
 // contextReader stops a long copy when its context ends.
@@ -109,14 +163,15 @@ func (r contextReader) Read(p []byte) (int, error) {
 	return r.src.Read(p)
 }
 
-// open opens an object, which is a regular file, and tells its size.
+// open opens an object, which is a regular file, and tells its size. It waits
+// for nothing: opening a FIFO would otherwise hang until somebody writes.
 func (d *Dir) open(ctx context.Context, name string) (*os.File, int64, error) {
 	if err := errors.Join(CheckName(name), ctx.Err()); err != nil {
 		return nil, 0, err
 	}
-	f, err := os.Open(d.path(name))
+	f, err := os.OpenFile(d.path(name), os.O_RDONLY|openWithoutWaiting, 0)
 	if err != nil {
-		return nil, 0, d.wrap(name, err)
+		return nil, 0, d.wrap(name, missing(err))
 	}
 	info, err := f.Stat()
 	if err == nil && !info.Mode().IsRegular() {
@@ -168,7 +223,7 @@ func (d *Dir) Delete(ctx context.Context, name string) error {
 	if err := errors.Join(CheckName(name), ctx.Err()); err != nil {
 		return err
 	}
-	err := durable.Remove(d.path(name))
+	err := missing(durable.Remove(d.path(name)))
 	if errors.Is(err, fs.ErrNotExist) {
 		if _, statErr := os.Stat(d.root); statErr == nil {
 			return nil
@@ -191,7 +246,7 @@ func (d *Dir) List(ctx context.Context, prefix string) iter.Seq2[Object, error] 
 // list walks the objects below dir; it reports whether to go on.
 func (d *Dir) list(ctx context.Context, dir, prefix string, yield func(Object, error) bool) bool {
 	entries, err := os.ReadDir(d.path(dir))
-	if errors.Is(err, fs.ErrNotExist) || errors.Is(err, syscall.ENOTDIR) {
+	if errors.Is(missing(err), fs.ErrNotExist) {
 		return true // the prefix goes through what is not there, or is an object
 	}
 	if err == nil {

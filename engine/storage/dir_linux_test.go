@@ -11,6 +11,7 @@ import (
 	"slices"
 	"syscall"
 	"testing"
+	"time"
 
 	"golang.org/x/sys/unix"
 
@@ -109,6 +110,31 @@ func TestWithoutPermissionEveryOperationSaysSo(t *testing.T) {
 	}
 	if got := everything(t, root); !slices.Contains(got, "keys/a") || len(got) != 2 {
 		t.Errorf("files: %q, want the two objects", got)
+	}
+}
+
+func TestFIFOInTheSlotOfAnObjectHangsNobody(t *testing.T) {
+	root := t.TempDir()
+	d := open(t, root)
+	fifo := filepath.Join(root, "vault.json")
+	if err := unix.Mkfifo(fifo, 0o600); err != nil {
+		t.Skip("no FIFOs here: ", err)
+	}
+	done := make(chan [2]error, 1)
+	go func() {
+		_, getErr := d.Get(t.Context(), "vault.json", 100)
+		_, rangeErr := d.GetRange(t.Context(), "vault.json", 0, 1)
+		done <- [2]error{getErr, rangeErr}
+	}()
+	select {
+	case errs := <-done:
+		for _, err := range errs {
+			if !errors.Is(err, storage.ErrNotFound) {
+				t.Errorf("reading a FIFO: %v, want ErrNotFound", err)
+			}
+		}
+	case <-time.After(10 * time.Second):
+		t.Fatal("reading a FIFO hangs")
 	}
 }
 

@@ -293,7 +293,7 @@ func createAgain(t *testing.T, place Place) {
 
 func notFound(t *testing.T, place Place) {
 	put(t, place(), "a/1", "x")
-	for _, name := range []string{"a/2", "b", "b/c/d", "a"} {
+	for _, name := range []string{"a/2", "b", "b/c/d", "a", "a/1/below"} {
 		if _, err := place().Get(t.Context(), name, 10); !errors.Is(err, storage.ErrNotFound) {
 			t.Errorf("Get %s: %v, want ErrNotFound", name, err)
 		}
@@ -301,6 +301,10 @@ func notFound(t *testing.T, place Place) {
 			t.Errorf("GetRange %s: %v, want ErrNotFound", name, err)
 		}
 	}
+	if err := place().Delete(t.Context(), "a/1/below"); err != nil {
+		t.Errorf("Delete below an object: %v", err)
+	}
+	wantNames(t, place(), "", "a/1")
 }
 
 func badNames(t *testing.T, place Place) {
