@@ -12,6 +12,7 @@ import (
 	"holm.example/engine/seal"
 	"holm.example/engine/storage"
 	"holm.example/engine/vault"
+	"holm.example/internal/durable"
 )
 
 // maxConflicts is how often a backup starts again because another segment
@@ -37,7 +38,7 @@ func (e *Engine) Backup(ctx context.Context, o BackupOptions) (BackupReport, err
 	if err := e.vault.Config.CheckWrite(); err != nil {
 		return report, err
 	}
-	if err := storage.Probe(ctx, e.vault.Store); err != nil {
+	if err := storage.Probe(ctx, e.vault.Store, e.now()); err != nil {
 		return report, err
 	}
 	if err := e.vault.RestoreConfig(ctx); err != nil {
@@ -62,6 +63,10 @@ func (e *Engine) run(ctx context.Context, paths []string, o BackupOptions, repor
 	w := &backup.Writer{Vault: e.vault, Catalog: e.catalog, Journal: e.state, Device: e.device, Random: e.random,
 		Limits: e.limits, Spool: filepath.Join(e.dataDir, "spool"), Now: e.now}
 	defer func() { err = errors.Join(err, w.Close()) }()
+	// Nobody but us writes there: whatever is temporary was left by a kill.
+	if err := durable.RemoveTemporary(e.dataDir, e.now()); err != nil {
+		e.note("clearing away what a killed run left: %v", err)
+	}
 	if err := w.Begin(ctx); err != nil {
 		return err
 	}

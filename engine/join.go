@@ -31,7 +31,7 @@ func initVault(ctx context.Context, o Options, wrap storeOf) (Info, error) {
 		if err := checkEmpty(ctx, s, where); err != nil {
 			return nil, err
 		}
-		if err := storage.Probe(ctx, s); err != nil {
+		if err := storage.Probe(ctx, s, o.now()); err != nil {
 			return nil, err
 		}
 		v, err := newVault(s, o.Chunker)
@@ -73,15 +73,11 @@ func enter(ctx context.Context, o Options, get func(where string) (*vault.Vault,
 	if len(o.Passphrase) == 0 {
 		return info, ErrNoPassphrase
 	}
-	now := o.Now
-	if now == nil {
-		now = time.Now
-	}
 	where, err := filepath.Abs(o.Vault)
 	if err != nil {
 		return info, fmt.Errorf("finding the vault: %w", err)
 	}
-	lock, err := makeDataDir(o.DataDir, now())
+	lock, err := makeDataDir(o.DataDir, o.now())
 	if err != nil {
 		return info, err
 	}
@@ -91,13 +87,21 @@ func enter(ctx context.Context, o Options, get func(where string) (*vault.Vault,
 		return info, err
 	}
 	f := &stateFile{dir: o.DataDir, state: state{Vault: where, VaultID: hex.EncodeToString(v.ID[:])}}
-	if err := f.newDevice(ctx, v, o.DeviceName, now(), rand.Reader); err != nil {
+	if err := f.newDevice(ctx, v, o.DeviceName, o.now(), rand.Reader); err != nil {
 		return info, err
 	}
 	if err := commit(v, ctx); err != nil {
 		return info, err
 	}
 	return f.info(), f.save()
+}
+
+// now is the time of the options' clock.
+func (o Options) now() time.Time {
+	if o.Now == nil {
+		return time.Now()
+	}
+	return o.Now()
 }
 
 // newVault makes keys and configuration, in memory.

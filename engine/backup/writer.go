@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"path"
 	"path/filepath"
 	"time"
 
@@ -86,14 +87,37 @@ type spooled struct {
 }
 
 // Begin starts the first transaction: what an earlier run put for it and
-// could not commit is taken over.
+// could not commit is taken over, and what a killed one left half done is
+// cleared away. No other writer of this device may be at work.
 func (w *Writer) Begin(ctx context.Context) error {
 	w.chunkKey = w.Vault.Keys.ChunkKey()
 	w.reset()
 	if err := cleanSpool(w.Spool); err != nil {
 		return err
 	}
+	if err := w.tidy(ctx); err != nil {
+		return fmt.Errorf("clearing away what a killed run left: %w", err)
+	}
 	return w.adoptPacks(ctx)
+}
+
+// tidy has the store clear away what Puts of a killed run left: one works
+// where the next segment and its packs go, or where the last ones went.
+func (w *Writer) tidy(ctx context.Context) error {
+	head := w.Journal.Head()
+	tidied := map[string]bool{}
+	for _, seq := range []uint64{head.Seq, head.Seq + 1} {
+		for _, name := range []string{vault.SegmentName(head.Device, seq), vault.PackID{Device: head.Device, Seq: seq}.Name()} {
+			if tidied[path.Dir(name)] {
+				continue
+			}
+			tidied[path.Dir(name)] = true
+			if err := storage.Tidy(ctx, w.Vault.Store, name, w.Now()); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
 }
 
 func (w *Writer) reset() {

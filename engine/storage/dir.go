@@ -15,6 +15,7 @@ import (
 	"strings"
 	"sync"
 	"syscall"
+	"time"
 
 	"holm.example/internal/durable"
 )
@@ -228,6 +229,22 @@ func (d *Dir) Delete(ctx context.Context, name string) error {
 		if _, statErr := os.Stat(d.root); statErr == nil {
 			return nil
 		}
+	}
+	return d.wrap(name, err)
+}
+
+// Tidy is Tidy of this package: it removes the temporary files in the
+// directory of a name, and syncs the directory, whose newest names may be of a
+// process that was killed before it did that.
+func (d *Dir) Tidy(ctx context.Context, name string, before time.Time) error {
+	if err := errors.Join(CheckName(name), ctx.Err()); err != nil {
+		return err
+	}
+	dir := filepath.Dir(d.path(name))
+	_ = durable.RemoveTemporary(dir, before) // what stays takes room and does no harm
+	err := durable.SyncDir(dir)
+	if errors.Is(missing(err), fs.ErrNotExist) {
+		return nil // nothing was put there yet
 	}
 	return d.wrap(name, err)
 }

@@ -10,6 +10,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"holm.example/engine/storage"
 	"holm.example/engine/storage/storagetest"
@@ -271,6 +272,22 @@ func TestProcessKilledHalfwayLeavesNoObject(t *testing.T) {
 	put(t, d, "packs/a", "whole")
 	if got, err := d.Get(t.Context(), "packs/a", 100); err != nil || string(got) != "whole" {
 		t.Errorf("Get afterwards: %q, %v", got, err)
+	}
+	tidy := func(before time.Time) []string {
+		t.Helper()
+		if err := storage.Tidy(t.Context(), d, "packs/b", before); err != nil {
+			t.Errorf("Tidy: %v", err)
+		}
+		return everything(t, root)
+	}
+	if got := tidy(time.Now().Add(-time.Hour)); len(got) != 2 {
+		t.Errorf("files after clearing away what is an hour old: %q", got)
+	}
+	if got := tidy(time.Now().Add(time.Hour)); !slices.Equal(got, []string{"packs/a"}) {
+		t.Errorf("files after clearing away: %q, want the object alone", got)
+	}
+	if err := storage.Tidy(t.Context(), d, "nothing/here/a", time.Now()); err != nil {
+		t.Errorf("Tidy where nothing was put: %v", err)
 	}
 }
 

@@ -12,12 +12,14 @@ package storage
 import (
 	"context"
 	"crypto/rand"
+	"encoding/binary"
 	"encoding/hex"
 	"errors"
 	"fmt"
 	"io"
 	"iter"
 	"strings"
+	"time"
 )
 
 // MaxName is the longest object name, in bytes.
@@ -80,14 +82,26 @@ func CheckName(name string) error {
 	return nil
 }
 
+// probePrefix begins the names of the objects of Probe.
+const probePrefix = "probe/"
+
+// probeMaxAge is when the object of a Probe is one of a killed process, also
+// for a device whose clock is some hours off.
+const probeMaxAge = 24 * time.Hour
+
 // Probe finds out whether the store keeps its promise of create-only, with an
-// object of its own that it removes again. It returns ErrNotCreateOnly if not.
-func Probe(ctx context.Context, s Store) error {
-	var random [16]byte
-	if _, err := rand.Read(random[:]); err != nil {
+// object of its own that it removes again, together with those that killed
+// processes left. It returns ErrNotCreateOnly if not.
+func Probe(ctx context.Context, s Store, now time.Time) error {
+	if err := removeProbes(ctx, s, now.Add(-probeMaxAge)); err != nil {
 		return fmt.Errorf("probing the store: %w", err)
 	}
-	name := "probe/" + hex.EncodeToString(random[:])
+	var id [16]byte
+	binary.BigEndian.PutUint64(id[:8], uint64(now.Unix()))
+	if _, err := rand.Read(id[8:]); err != nil {
+		return fmt.Errorf("probing the store: %w", err)
+	}
+	name := probePrefix + hex.EncodeToString(id[:])
 	first, second := []byte("first"), []byte("second")
 	if err := s.Put(ctx, name, Body(first)); err != nil {
 		return fmt.Errorf("probing the store: %w", err)
@@ -106,6 +120,38 @@ func Probe(ctx context.Context, s Store) error {
 		return fmt.Errorf("probing the store: %w", getErr)
 	}
 	return nil
+}
+
+// removeProbes removes the objects of probes that began before a time. Their
+// names begin with it: seconds since 1970, 8 bytes in hexadecimal digits.
+func removeProbes(ctx context.Context, s Store, before time.Time) error {
+	for o, err := range s.List(ctx, probePrefix) {
+		if err != nil {
+			return err
+		}
+		id, err := hex.DecodeString(strings.TrimPrefix(o.Name, probePrefix))
+		if err != nil || len(id) != 16 || int64(binary.BigEndian.Uint64(id)) >= before.Unix() {
+			continue
+		}
+		if err := s.Delete(ctx, o.Name); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// Tidy clears away what killed Puts of this name and its neighbours left
+// behind, as far as it was last written before the given time, and makes
+// durable what they finished. Only the one device that puts objects there may
+// ask for it. A store where a killed Put leaves nothing has nothing to do.
+func Tidy(ctx context.Context, s Store, name string, before time.Time) error {
+	t, ok := s.(interface {
+		Tidy(ctx context.Context, name string, before time.Time) error
+	})
+	if !ok {
+		return nil
+	}
+	return t.Tidy(ctx, name, before)
 }
 
 // Body makes the body of a Put from bytes.

@@ -11,6 +11,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
 	"holm.example/engine/storage"
 )
@@ -46,6 +47,7 @@ func Suite(t *testing.T, empty func(t *testing.T) Place) {
 		{"a big object comes back as it was", bigObject},
 		{"a cancelled context ends every operation", cancelled},
 		{"the probe finds that it keeps create-only", probe},
+		{"the probe removes what killed probes left a day ago", oldProbes},
 	} {
 		t.Run(c.name, func(t *testing.T) { c.run(t, empty(t)) })
 	}
@@ -380,8 +382,35 @@ func cancelled(t *testing.T, place Place) {
 }
 
 func probe(t *testing.T, place Place) {
-	if err := storage.Probe(t.Context(), place()); err != nil {
+	if err := storage.Probe(t.Context(), place(), time.Unix(1_700_000_000, 0)); err != nil {
 		t.Errorf("Probe: %v", err)
 	}
 	wantNames(t, place(), "")
+}
+
+// leftProbe leaves the object of a probe that was killed at a time.
+func leftProbe(t *testing.T, place Place, when time.Time) (name string) {
+	t.Helper()
+	killed := NewFaulty(place(), func(op Operation) Fault {
+		if op.Verb == Delete {
+			name = op.Name
+			return Gone
+		}
+		return None
+	})
+	if err := storage.Probe(t.Context(), killed, when); !errors.Is(err, ErrGone) || name == "" {
+		t.Fatalf("killed Probe of %s: %v", name, err)
+	}
+	return name
+}
+
+func oldProbes(t *testing.T, place Place) {
+	now := time.Unix(1_700_000_000, 0)
+	put(t, place(), "probe/of-somebody-else", "x")
+	leftProbe(t, place, now.Add(-25*time.Hour))
+	young := leftProbe(t, place, now.Add(-23*time.Hour))
+	if err := storage.Probe(t.Context(), place(), now); err != nil {
+		t.Errorf("Probe: %v", err)
+	}
+	wantNames(t, place(), "", young, "probe/of-somebody-else")
 }
