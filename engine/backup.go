@@ -142,6 +142,9 @@ func (e *Engine) settle(ctx context.Context) error {
 	if err := e.follow(ctx); err != nil {
 		return err
 	}
+	if err := e.checkOwn(ctx); err != nil {
+		return err
+	}
 	for {
 		head := e.state.Head()
 		s, err := e.vault.ReadSegment(ctx, e.device.Card, head.Seq+1)
@@ -158,37 +161,44 @@ func (e *Engine) settle(ctx context.Context) error {
 			return err
 		}
 	}
-	return e.checkHeads()
+	return e.checkHeads(ctx)
+}
+
+// checkOwn returns ErrLost if the vault does not hold our own journal as this
+// device committed it. What follows a gap nobody could read, and what was
+// deduplicated against the lost part would not be there.
+func (e *Engine) checkOwn(ctx context.Context) error {
+	own := e.state.Head()
+	for _, s := range e.stopped {
+		switch {
+		case s.Device != own.Device:
+		case errors.Is(s, ErrLost):
+			return s
+		case errors.Is(s, ErrDamaged):
+			return fmt.Errorf("our own journal: %w: %w", ErrLost, s)
+		}
+	}
+	if own.Seq == 0 {
+		return nil
+	}
+	if err := e.vault.CheckHead(ctx, own); err != nil {
+		if errors.Is(err, ErrDamaged) {
+			err = fmt.Errorf("our own journal: %w: %w", ErrLost, err)
+		}
+		return err
+	}
+	return nil
 }
 
 // checkHeads refuses to commit while a journal holds what this version does
-// not know, or our own is not what we remember.
-func (e *Engine) checkHeads() error {
-	devices, err := e.catalog.Devices()
-	if err != nil {
-		return err
-	}
-	own := e.state.Head()
-	for _, d := range devices {
-		if d.Head.Device != own.Device {
-			continue
-		}
-		name := vault.SegmentName(own.Device, max(own.Seq, 1))
-		switch {
-		case d.Stopped != "":
-			return fmt.Errorf("our own journal: %s: %w", d.Stopped, ErrDamaged)
-		case d.Head.Seq < own.Seq:
-			return fmt.Errorf("%s: committed and no longer there: %w", name, ErrDamaged)
-		case d.Head.Seq == own.Seq && d.Head.Hash != own.Hash:
-			return fmt.Errorf("%s: not what this device committed: %w", name, ErrDamaged)
-		}
-	}
+// not know, or is not any more what was folded of it.
+func (e *Engine) checkHeads(ctx context.Context) error {
 	for _, s := range e.stopped {
-		if errors.Is(s, ErrNewer) {
+		if errors.Is(s, ErrNewer) || errors.Is(s, ErrLost) {
 			return s
 		}
 	}
-	return nil
+	return e.catalog.CheckHeads(ctx, e.vault)
 }
 
 // becomeNew makes this data directory a new device that adopts what it knows
@@ -218,5 +228,5 @@ func (e *Engine) becomeNew(ctx context.Context) error {
 	if err := e.follow(ctx); err != nil {
 		return err
 	}
-	return e.checkHeads()
+	return e.checkHeads(ctx)
 }

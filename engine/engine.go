@@ -50,7 +50,7 @@ type Engine struct {
 	note    func(format string, args ...any)
 	random  io.Reader
 	limits  backup.Limits
-	stopped []error // why journals are not folded to their end
+	stopped []catalog.Stop // journals that are not known to their end
 }
 
 // storeOf wraps the store of a vault; tests put faults there.

@@ -4,6 +4,7 @@ import (
 	"errors"
 
 	"holm.example/engine/backup"
+	"holm.example/engine/catalog"
 	"holm.example/engine/restore"
 	"holm.example/engine/seal"
 	"holm.example/engine/storage"
@@ -29,6 +30,9 @@ var (
 	ErrVaultExists = vault.ErrVaultExists
 	// ErrDamaged: an object is not what its device wrote; the text names it.
 	ErrDamaged = vault.ErrDamaged
+	// ErrLost: the vault was set back, or lost a part that this device has
+	// committed or folded. It must not go on; a new device can.
+	ErrLost = catalog.ErrLost
 	// ErrNewer: only a later version of holm understands this vault.
 	ErrNewer = vault.ErrNewer
 	// ErrNotCreateOnly: the store overwrites existing objects.

@@ -66,6 +66,7 @@ func occasions() []occasion {
 		{engine.ErrJoined, exitFailed, "another --data-dir can belong to another vault"},
 		{engine.ErrVaultExists, exitFailed, `"holm join DIR" makes this device one of that vault`},
 		{engine.ErrNewer, exitFailed, "install the newest holm on this device"},
+		{engine.ErrLost, exitDamaged, `if there is a newer copy of the vault, put it back; else "holm join DIR --data-dir NEW" makes a new device that goes on`},
 		{engine.ErrDamaged, exitDamaged, `keep the vault as it is; "holm check --read-data" names everything that is damaged`},
 		{engine.ErrNoVault, exitUnreachable, "is the disk mounted? --vault says where the vault is now"},
 		{engine.ErrUnreachable, exitUnreachable, "is the disk mounted? --vault says where the vault is now"},

@@ -43,6 +43,7 @@ func TestEveryErrorOfTheEngineHasItsExitCodeAndAHint(t *testing.T) {
 		engine.ErrUnreachable:     6,
 		engine.ErrNoVault:         6,
 		engine.ErrDamaged:         4,
+		engine.ErrLost:            4,
 		engine.ErrNotJoined:       1,
 		engine.ErrJoined:          1,
 		engine.ErrVaultExists:     1,

@@ -10,67 +10,183 @@ import (
 	"holm.example/engine/vault"
 )
 
+// ErrLost is returned when a journal in the vault no longer holds what was
+// folded of it: the vault was set back, or lost a part.
+var ErrLost = errors.New("the vault no longer holds what it did")
+
+// Stop is why a journal is not known to its end.
+type Stop struct {
+	Device seal.ID
+	Err    error
+}
+
+// Error names the object.
+func (s Stop) Error() string { return s.Err.Error() }
+
+// Unwrap gives vault.ErrDamaged, with ErrLost or without, vault.ErrNewer or
+// ErrWaiting.
+func (s Stop) Unwrap() error { return s.Err }
+
 // Follow folds everything that the journals of the vault hold and the catalog
 // does not. A journal that cannot be folded further, because it is damaged or
-// holds what this version does not know, stops where it is: Device.Stopped
-// says why, and the others go on. The error is one of the store or of the
-// catalog; the journals' own are in stopped.
-func (c *Catalog) Follow(ctx context.Context, v *vault.Vault) (stopped []error, err error) {
-	ids, err := v.Devices(ctx)
+// has a gap or holds what this version does not know, stops where it is:
+// Device.Stopped says why, and the others go on. So does one that lost what
+// was folded of it or what another device claims of it. The error is one of
+// the store or of the catalog; the journals' own are in stopped, one each.
+func (c *Catalog) Follow(ctx context.Context, v *vault.Vault) (stopped []Stop, err error) {
+	listed, err := v.Journals(ctx)
+	if err != nil {
+		return nil, err
+	}
+	lost, err := c.lost(listed)
 	if err != nil {
 		return nil, err
 	}
 	waiting := true
 	for waiting {
-		waiting, stopped = false, nil
+		waiting, stopped = false, lost
 		progress := false
-		for _, id := range ids {
-			folded, err := c.followOne(ctx, v, id)
+		for _, j := range listed {
+			if has(lost, j.Device) {
+				continue
+			}
+			folded, err := c.followOne(ctx, v, j)
 			progress = progress || folded
 			switch {
 			case err == nil:
-			case errors.Is(err, ErrWaiting):
-				waiting = true
-				stopped = append(stopped, err)
 			case errors.Is(err, vault.ErrDamaged) || errors.Is(err, vault.ErrNewer):
-				stopped = append(stopped, err)
+				waiting = waiting || errors.Is(err, ErrWaiting)
+				stopped = append(stopped, Stop{j.Device, err})
 			default:
 				return stopped, err
 			}
 		}
 		waiting = waiting && progress
 	}
+	return c.claimed(ctx, v, stopped)
+}
+
+func has(stopped []Stop, device seal.ID) bool {
+	for _, s := range stopped {
+		if s.Device == device {
+			return true
+		}
+	}
+	return false
+}
+
+// gap is the error of a segment that is not there and must be.
+func gap(device seal.ID, seq uint64, why error) error {
+	return fmt.Errorf("%s: %w: %w", vault.SegmentName(device, seq), why, vault.ErrDamaged)
+}
+
+// lost compares what is folded with a listing that was made later.
+func (c *Catalog) lost(listed []vault.Journal) (stopped []Stop, err error) {
+	known, err := c.Devices()
+	if err != nil {
+		return nil, err
+	}
+	there := map[seal.ID]vault.Journal{}
+	for _, j := range listed {
+		there[j.Device] = j
+	}
+	for _, d := range known {
+		if seq := there[d.Head.Device].Missing(); seq <= d.Head.Seq {
+			stopped = append(stopped, Stop{d.Head.Device, gap(d.Head.Device, seq, ErrLost)})
+		}
+	}
+	return stopped[:len(stopped):len(stopped)], nil
+}
+
+// claimed adds the journals that end before what another device has folded of
+// them. What was put while we listed is followed first.
+func (c *Catalog) claimed(ctx context.Context, v *vault.Vault, stopped []Stop) ([]Stop, error) {
+	known, err := c.Devices()
+	if err != nil {
+		return stopped, err
+	}
+	for _, by := range known {
+		claims, err := c.Claims(by.Head.Device)
+		if err != nil {
+			return stopped, err
+		}
+		for _, h := range claims {
+			if has(stopped, h.Device) {
+				continue
+			}
+			d, _, err := c.Device(h.Device)
+			if err != nil {
+				return stopped, err
+			}
+			if d.Head.Seq >= h.Seq {
+				continue
+			}
+			_, err = c.followOne(ctx, v, vault.Journal{Device: h.Device, Last: h.Seq})
+			if errors.Is(err, vault.ErrDamaged) || errors.Is(err, vault.ErrNewer) {
+				stopped = append(stopped, Stop{h.Device, err})
+			} else if err != nil {
+				return stopped, err
+			}
+		}
+	}
 	return stopped, nil
 }
 
+// CheckHeads reads the last segment that is folded of each journal again. It
+// returns ErrLost if one is not what it was: then the vault may lack what
+// chunks and entries here refer to.
+func (c *Catalog) CheckHeads(ctx context.Context, v *vault.Vault) error {
+	known, err := c.Devices()
+	if err != nil {
+		return err
+	}
+	for _, d := range known {
+		if d.Head.Seq == 0 {
+			continue
+		}
+		err := v.CheckHead(ctx, d.Head)
+		if errors.Is(err, vault.ErrDamaged) {
+			return fmt.Errorf("%w: %w", ErrLost, err)
+		}
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
 // followOne folds the rest of one journal and reports whether it folded any.
-func (c *Catalog) followOne(ctx context.Context, v *vault.Vault, id seal.ID) (folded bool, err error) {
-	d, known, err := c.Device(id)
+func (c *Catalog) followOne(ctx context.Context, v *vault.Vault, j vault.Journal) (folded bool, err error) {
+	d, known, err := c.Device(j.Device)
 	if err != nil {
 		return false, err
 	}
 	if !known {
-		card, err := v.ReadCard(ctx, id)
+		card, err := v.ReadCard(ctx, j.Device)
 		if err != nil {
 			return false, err
 		}
 		if err := c.AddDevice(card); err != nil {
 			return false, err
 		}
-		if d, _, err = c.Device(id); err != nil {
+		if d, _, err = c.Device(j.Device); err != nil {
 			return false, err
 		}
 	}
 	for {
-		s, err := v.ReadSegment(ctx, &d.Card, d.Head.Seq+1)
+		seq := d.Head.Seq + 1
+		s, err := v.ReadSegment(ctx, &d.Card, seq)
 		if errors.Is(err, storage.ErrNotFound) && !errors.Is(err, vault.ErrDamaged) {
-			return folded, nil
+			if seq > j.Last {
+				return folded, nil
+			}
+			err = gap(j.Device, seq, storage.ErrNotFound) // a later one was there before we asked
 		}
 		if err == nil {
 			err = c.Fold(s)
 		}
 		if errors.Is(err, vault.ErrDamaged) || errors.Is(err, vault.ErrNewer) || errors.Is(err, ErrWaiting) {
-			if stopErr := c.Stop(id, err.Error()); stopErr != nil {
+			if stopErr := c.Stop(j.Device, err.Error()); stopErr != nil {
 				return folded, stopErr
 			}
 		}

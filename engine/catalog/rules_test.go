@@ -150,7 +150,9 @@ func TestHighestClaimCounts(t *testing.T) {
 	claim := func(seq uint64) []vault.Head {
 		return []vault.Head{{Device: a.card.Device, Seq: seq, Hash: seal.Hash{byte(seq)}}}
 	}
-	a.commit(src(1))
+	for range 5 {
+		a.commit(src(1))
+	}
 	for _, seq := range []uint64{1, 5, 3, 5} {
 		b.claims = claim(seq)
 		b.commit()

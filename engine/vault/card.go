@@ -139,9 +139,25 @@ func (v *Vault) ReadCard(ctx context.Context, device seal.ID) (*Card, error) {
 // key is the card's signing key.
 func (c *Card) key() ed25519.PublicKey { return c.Signing[:] }
 
-// Devices lists the devices that have a card or a journal.
-func (v *Vault) Devices(ctx context.Context) ([]seal.ID, error) {
-	var list []seal.ID
+// Journal is what a listing of the store says of a device.
+type Journal struct {
+	Device seal.ID
+	Last   uint64 // the highest seq that is there; 0: none
+	Gap    uint64 // the lowest seq below Last that is not there; 0: none
+}
+
+// Missing is the lowest seq that is not there.
+func (j Journal) Missing() uint64 {
+	if j.Gap > 0 {
+		return j.Gap
+	}
+	return j.Last + 1
+}
+
+// Journals lists the devices that have a card or a journal, and how far each
+// journal goes.
+func (v *Vault) Journals(ctx context.Context) ([]Journal, error) {
+	var list []Journal
 	for o, err := range v.Store.List(ctx, DevicesPrefix) {
 		if err != nil {
 			return nil, fmt.Errorf("listing devices: %w", err)
@@ -151,10 +167,29 @@ func (v *Vault) Devices(ctx context.Context) ([]seal.ID, error) {
 			continue
 		}
 		id, err := ParseID(rest[:2*idSize])
-		if err != nil || len(list) > 0 && list[len(list)-1] == id {
+		if err != nil {
 			continue
 		}
-		list = append(list, id)
+		if len(list) == 0 || list[len(list)-1].Device != id {
+			list = append(list, Journal{Device: id})
+		}
+		j := &list[len(list)-1]
+		if _, seq, err := ParseSegmentName(o.Name); err == nil {
+			if j.Gap == 0 && seq > j.Last+1 {
+				j.Gap = j.Last + 1
+			}
+			j.Last = seq
+		}
 	}
 	return list, nil
+}
+
+// Devices lists the devices that have a card or a journal.
+func (v *Vault) Devices(ctx context.Context) ([]seal.ID, error) {
+	journals, err := v.Journals(ctx)
+	var list []seal.ID
+	for _, j := range journals {
+		list = append(list, j.Device)
+	}
+	return list, err
 }

@@ -258,6 +258,20 @@ func (v *Vault) ReadSegment(ctx context.Context, card *Card, seq uint64) (*Segme
 	return s, nil
 }
 
+// CheckHead reads the object in the slot of a head again and compares its
+// hash: ErrDamaged if it is another one, or none.
+func (v *Vault) CheckHead(ctx context.Context, h Head) error {
+	name := SegmentName(h.Device, h.Seq)
+	b, err := v.Store.Get(ctx, name, MaxSegment)
+	if err != nil {
+		return objectError(name, err)
+	}
+	if seal.Sum(b) != h.Hash {
+		return damaged(name, fmt.Errorf("not what was there before: %w", ErrMalformed))
+	}
+	return nil
+}
+
 // checkFence verifies the signature of a fence with the card of its signer.
 func (v *Vault) checkFence(ctx context.Context, s *Segment, b []byte) error {
 	by, err := v.ReadCard(ctx, s.Claims[0].Device)
