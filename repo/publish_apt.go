@@ -25,6 +25,7 @@ func distDir(channel string) string { return join(aptRoot(channel), "dists", cha
 type aptState struct {
 	release *apt.Release            // nil: nothing
 	text    []byte                  // of it, as signed
+	current bool                    // the key that signs now signed it
 	indexes map[string][]byte       // Packages by architecture
 	stanzas map[[32]byte]apt.Stanza // by SHA-256 of the package
 }
@@ -40,6 +41,17 @@ func (s *aptState) date() time.Time {
 func (p *publish) ownPolicy() (keys.Keyring, keys.Policy) {
 	ring := p.o.ring(Archive, signed)
 	return ring, keys.Policy{Signers: ring.Fingerprints(), Threshold: 1, Now: p.now}
+}
+
+// signedNow reports whether exactly the keys that sign now made the signatures.
+func (p *publish) signedNow(verified *keys.Verified) bool {
+	now := p.o.ring(Archive, signing)
+	for _, s := range verified.Signatures() {
+		if now.Find(s.Signer) == nil {
+			return false
+		}
+	}
+	return len(verified.Signatures()) == len(now)
 }
 
 // readApt reads what is published for apt. What does not verify, or is not
@@ -59,7 +71,7 @@ func (p *publish) readApt() (*aptState, error) {
 	if err != nil {
 		return nil, fmt.Errorf("%w: %s: %w", ErrForeign, name, err)
 	}
-	state.text = verified.Message()
+	state.text, state.current = verified.Message(), p.signedNow(verified)
 	if state.release, err = apt.ParseRelease(state.text); err != nil {
 		return nil, fmt.Errorf("%w: %s: %w", ErrForeign, name, err)
 	}
@@ -100,7 +112,7 @@ func (p *publish) planApt(published *aptState) (time.Time, error) {
 		return time.Time{}, err
 	}
 	dist := distDir(p.o.Channel)
-	changed := published.release == nil || published.release.ValidUntil.Sub(p.now) < renewBefore ||
+	changed := published.release == nil || !published.current || published.release.ValidUntil.Sub(p.now) < renewBefore ||
 		fmt.Sprint(published.release.Architectures) != fmt.Sprint(release.Architectures)
 	packed := map[string][]byte{} // Packages.gz by architecture
 	for _, arch := range release.Architectures {
@@ -157,8 +169,8 @@ func (p *publish) leftBehind(published *aptState) (bool, error) {
 		return true, err
 	}
 	ring, policy := p.ownPolicy()
-	_, err = keys.VerifyDetached(published.text, signature, ring, policy)
-	return err != nil, nil
+	verified, err := keys.VerifyDetached(published.text, signature, ring, policy)
+	return err != nil || !p.signedNow(verified), nil
 }
 
 // newRelease returns the Release to come, without its files.

@@ -106,6 +106,55 @@ func TestTheStandbyKeySignsAfterARotation(t *testing.T) {
 	}
 }
 
+func TestTheSameReleaseIsSignedAgainAfterARotation(t *testing.T) {
+	w, s := newWorkshop(t), newMemory()
+	publish(t, s, w.options(), w.version("1.0.0"), now())
+	retired := repo.VerifyOptions{Retired: keys.Keyring{w.archive[0].Certificate()}}
+	notes := func() (files []string) {
+		t.Helper()
+		all, err := repo.Verify(context.Background(), s, retired, now().Add(time.Hour))
+		if err != nil || all[0].Refused() {
+			t.Fatalf("%v: %+v", err, all)
+		}
+		for _, f := range all[0].Findings {
+			files = append(files, f.File)
+		}
+		return files
+	}
+	// InRelease, Release.gpg, and for each of five directories the revision
+	// and its other name.
+	if files := notes(); len(files) != 12 {
+		t.Errorf("of the retired key: %v", files)
+	}
+	publish(t, s, w.rotated(), w.version("1.0.0"), now().Add(time.Hour))
+	if files := notes(); len(files) != 0 {
+		t.Errorf("of the retired key after the publish: %v", files)
+	}
+	v := accepted(t, s, now().Add(time.Hour))
+	if slices.Contains(v.Signers, w.archive[0].Certificate().Fingerprint().String()) {
+		t.Errorf("signed by %v", v.Signers)
+	}
+	if again := publish(t, s, w.rotated(), w.version("1.0.0"), now().Add(2*time.Hour)); len(again.Written) != 0 {
+		t.Errorf("the run after it wrote %v", again.Written)
+	}
+}
+
+func TestAReleaseGPGThatARetiredKeySignedIsReplaced(t *testing.T) {
+	w, s := newWorkshop(t), newMemory()
+	publish(t, s, w.rotated(), w.version("1.0.0"), now())
+	release, name := s.files["apt/stable/dists/stable/Release"], "apt/stable/dists/stable/Release.gpg"
+	old, err := w.signer(w.archive[0]).SignDetached(release, now())
+	if err != nil {
+		t.Fatal(err)
+	}
+	s.files[name] = old
+	publish(t, s, w.rotated(), w.version("1.0.0"), now().Add(time.Hour))
+	if bytes.Equal(s.files[name], old) {
+		t.Error("it was left")
+	}
+	accepted(t, s, now().Add(time.Hour))
+}
+
 func TestWhatMayNotBePublished(t *testing.T) {
 	w := newWorkshop(t)
 	base := newMemory()

@@ -52,6 +52,7 @@ func parseMirrorList(data []byte, channel, basearch string) (url string, revisio
 type yumState struct {
 	revision int64 // 0: nothing
 	repomd   []byte
+	current  bool // the key that signs now signed it
 	entries  []yum.Entry
 }
 
@@ -76,9 +77,11 @@ func (p *publish) readYum(basearch string) (*yumState, error) {
 		return nil, fmt.Errorf("%w: %w", ErrForeign, err)
 	}
 	ring, policy := p.ownPolicy()
-	if _, err := keys.VerifyDetached(state.repomd, signature, ring, policy); err != nil {
+	verified, err := keys.VerifyDetached(state.repomd, signature, ring, policy)
+	if err != nil {
 		return nil, fmt.Errorf("%w: %s: %w", ErrForeign, join(dir, repomdName), err)
 	}
+	state.current = p.signedNow(verified)
 	md, err := yum.ParseRepomd(state.repomd)
 	if err != nil {
 		return nil, fmt.Errorf("%w: %s: %w", ErrForeign, join(dir, repomdName), err)
@@ -185,13 +188,13 @@ func (p *publish) planRPMs(listed map[[32]byte]yum.Entry) ([]yum.Entry, error) {
 	return all, nil
 }
 
-// planRevision plans a new revision of one directory if its packages have
-// changed, and the pointers to it. What is unchanged keeps its revision;
+// planRevision plans a new revision of one directory if its packages or the
+// key that signs have changed, and the pointers to it. What is unchanged keeps its revision;
 // pointers that a killed publisher left behind are put right.
 func (p *publish) planRevision(basearch string, published *yumState, entries []yum.Entry, revision int64) (changed bool, err error) {
 	channel := p.o.Channel
 	repomd := published.repomd
-	if published.revision == 0 || !sameEntries(published.entries, entries) {
+	if published.revision == 0 || !published.current || !sameEntries(published.entries, entries) {
 		changed = true
 		md := yum.FormatRepodata(entries, revision)
 		repomd = md.Format()

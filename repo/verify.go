@@ -59,6 +59,9 @@ func (v *Verdict) Refused() bool {
 type VerifyOptions struct {
 	Channel string       // empty: all
 	Keys    keys.Keyring // trusted instead of the site's own keyrings; nil: those
+	// Retired are keys that sign no more: what they signed last is noted,
+	// because the next publish signs it again.
+	Retired keys.Keyring
 }
 
 // Verify reads a published site as apt, dnf, zypper and people would, and
@@ -254,6 +257,16 @@ func checkArmoredKeyring(data []byte) error {
 // policy accepts any one key of a ring.
 func (v *verifier) policy(ring keys.Keyring) keys.Policy {
 	return keys.Policy{Signers: ring.Fingerprints(), Threshold: 1, Now: v.now}
+}
+
+// pointedBy is signedBy for a pointer: one that a retired key signed is noted.
+func (v *verifier) pointedBy(file string, verified *keys.Verified) {
+	v.signedBy(verified)
+	for _, s := range verified.Signatures() {
+		if v.o.Retired.Find(s.Signer) != nil {
+			v.note(file, fmt.Errorf("is signed by the retired key %s: publish again", s.Signer), ClientMachine)
+		}
+	}
 }
 
 // signedBy records whose signatures were good.

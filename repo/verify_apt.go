@@ -29,7 +29,7 @@ func (v *verifier) verifyAPT() {
 		v.refuse(name, err, ClientAPT)
 		return
 	}
-	v.signedBy(verified)
+	v.pointedBy(name, verified)
 	release, err := apt.ParseRelease(verified.Message())
 	if err != nil {
 		v.refuse(name, err, ClientAPT)
@@ -70,12 +70,15 @@ func (v *verifier) releasePair(dist string, inline []byte) {
 	if err == nil {
 		err = checkArmor(signature)
 	}
+	var verified *keys.Verified
 	if err == nil {
-		_, err = keys.VerifyDetached(data, signature, v.apt, v.policy(v.apt))
+		verified, err = keys.VerifyDetached(data, signature, v.apt, v.policy(v.apt))
 	}
 	if err != nil {
 		v.secondary(name, err, ClientAPT)
+		return
 	}
+	v.pointedBy(name, verified)
 }
 
 // aptIndex reads the index of one architecture and the packages in it.

@@ -108,7 +108,7 @@ func (v *verifier) repomdSignature(dir string, repomd []byte, clients []string) 
 		v.refuse(name, err, clients...)
 		return false
 	}
-	v.signedBy(verified)
+	v.pointedBy(name, verified)
 	return true
 }
 
