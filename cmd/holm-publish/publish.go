@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"crypto/sha256"
 	"encoding/hex"
 	"errors"
 	"fmt"
@@ -111,6 +112,9 @@ func (a *app) publish(ctx context.Context, version string, flags publishFlags) e
 		return withHint(fmt.Errorf("release %s is %s for channel %s at %s", version, release.Product, release.Channel, release.URL),
 			"build and package again for the channel and URL that you want")
 	}
+	if err := release.Verify(folder); err != nil {
+		return err
+	}
 	options, err := a.publishOptions(cfg, release, folder)
 	if err != nil {
 		return err
@@ -134,7 +138,11 @@ func (a *app) publish(ctx context.Context, version string, flags publishFlags) e
 		count(report.Packages, "package"), count(len(report.Written), "name"), release.URL); err != nil {
 		return err
 	}
-	return a.verifySite(ctx, where, repo.VerifyOptions{Channel: flags.channel}, false)
+	retired, err := a.retiredKeys()
+	if err != nil {
+		return err
+	}
+	return a.verifySite(ctx, where, repo.VerifyOptions{Channel: flags.channel, Retired: retired}, false)
 }
 
 // publishOptions maps release.yaml and the key folder to what repo asks for.
@@ -171,6 +179,9 @@ func (a *app) publishOptions(cfg *packaging.Config, release *packaging.Release, 
 		data, err := os.ReadFile(filepath.Join(folder, filepath.FromSlash(f.Name)))
 		if err != nil {
 			return nil, fmt.Errorf("reading a keyring of the release: %w", err)
+		}
+		if sum := sha256.Sum256(data); hex.EncodeToString(sum[:]) != f.SHA256 {
+			return nil, fmt.Errorf("%w: %s", packaging.ErrChanged, f.Name)
 		}
 		o.Shipped = append(o.Shipped, repo.KeyFile{Name: path.Base(f.Name), Data: data})
 	}

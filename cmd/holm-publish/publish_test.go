@@ -22,7 +22,6 @@ import (
 
 	"holm.example/keys/signing"
 	"holm.example/packaging"
-	"holm.example/repo"
 	"holm.example/repo/site"
 )
 
@@ -97,6 +96,11 @@ func (d desk) release(version string) {
 	add("holm_"+version+"_amd64.deb", packaging.KindDEB, debFile.Bytes())
 	add("holm-"+version+"-1.x86_64.rpm", packaging.KindRPM, rpmFile.Bytes())
 	add("holm_"+version+"_windows_amd64.zip", packaging.KindArchive, []byte("zip"+version))
+	ring, err := store.Keyring("stable", signing.Archive)
+	if err != nil {
+		d.t.Fatal(err)
+	}
+	add("holm-archive-keyring.pgp", packaging.KindKeyring, ring.Binary())
 	data, err := json.Marshal(r)
 	if err != nil {
 		d.t.Fatal(err)
@@ -167,6 +171,11 @@ func (d desk) isPublished(t *testing.T) {
 	}
 	d.says(exitDone, "standby", "", "key", "list")
 	d.says(exitDone, "retired", "", "key", "rotate", "--role", "archive")
+	d.says(exitDone, "accepted", "signed by the retired key", "site", "verify", folder)
+	d.says(exitDone, `"version":"1.0.1","changed":true`, "", "publish", "--site", folder, "--version", "1.0.1", "--json")
+	if _, _, stderr := d.run("site", "verify", folder); strings.Contains(stderr, "retired") {
+		t.Errorf("published again, still of the retired key: %s", stderr)
+	}
 	d.release("1.0.2")
 	d.says(exitDone, "published holm 1.0.2", "", "publish", "--site", folder)
 
@@ -188,7 +197,22 @@ func (d desk) isRefused(t *testing.T) {
 	if err := os.WriteFile(name, []byte("x"), 0o644); err != nil {
 		t.Fatal(err)
 	}
-	d.says(exitVerify, "", repo.ErrArtifact.Error(), "publish", "--site", folder)
+	d.says(exitVerify, "", packaging.ErrChanged.Error(), "publish", "--site", folder)
+	// A keyring that is still one, but not the one of the release.
+	store, err := signing.OpenStore(filepath.Join(d.dir, "keys"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	more, err := store.Keyring("stable", signing.Archive, signing.Package)
+	if err != nil {
+		t.Fatal(err)
+	}
+	d.release("1.0.3")
+	name = filepath.Join(d.dir, "dist", "1.0.3", "holm-archive-keyring.pgp")
+	if err := os.WriteFile(name, more.Binary(), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	d.says(exitVerify, "", packaging.ErrChanged.Error(), "publish", "--site", folder)
 	unlock, err := site.OpenDir(folder).Lock(context.Background())
 	if err != nil {
 		t.Fatal(err)
@@ -201,6 +225,9 @@ func TestWhatSiteVerifyCannotReadIsTold(t *testing.T) {
 	d := desk{t, t.TempDir()}
 	d.says(exitNoStore, "", "cannot be reached", "site", "verify", filepath.Join(d.dir, "none"))
 	d.says(exitNoStore, "", "cannot be reached", "site", "verify", "http://127.0.0.1:1")
+	if _, _, stderr := d.run("site", "verify", "http://127.0.0.1:1"); strings.Contains(stderr, "read the site") {
+		t.Errorf("a site that nobody read was read: %s", stderr)
+	}
 	d.says(exitFailed, "", "nothing is published there", "site", "verify", d.dir)
 	d.says(exitUsage, "", "arg", "site", "verify")
 	d.says(exitUsage, "", "no base URL", "site", "verify", "ftp://holm.example")

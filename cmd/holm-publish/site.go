@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"net/http"
@@ -12,6 +13,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"holm.example/keys"
+	"holm.example/keys/signing"
 	"holm.example/repo"
 	"holm.example/repo/site"
 )
@@ -42,6 +44,7 @@ func newSiteVerifyCommand(a *app) *cobra.Command {
 a careful person would: keyrings, signatures and by which key, dates, every
 index by its hash, and every package, whose own header is compared with what the
 indexes say about it. The exit code is 4 if a client would refuse anything.
+Where the key folder is at hand, what a retired key signed last is noted.
 
 Without --keyring it trusts the keyrings that the site itself offers, as a new user
 does; with it, only those keys.
@@ -64,6 +67,9 @@ refused, file and problem.`,
 			if err != nil {
 				return err
 			}
+			if o.Retired, err = a.retiredKeys(); err != nil {
+				return err
+			}
 			return a.verifySite(cmd.Context(), where, o, true)
 		},
 	}
@@ -82,6 +88,30 @@ func openSite(where string) (repo.Reader, error) {
 	}
 	s, err := site.OpenHTTP(where, &http.Client{Timeout: verifyTimeout})
 	return s, usage(err)
+}
+
+// retiredKeys returns the archive keys that sign no more; none where there is
+// no key folder.
+func (a *app) retiredKeys() (keys.Keyring, error) {
+	store, err := signing.OpenStore(a.keys)
+	if errors.Is(err, signing.ErrNoStore) {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, err
+	}
+	var ring keys.Keyring
+	for _, e := range store.Entries() {
+		if e.Role != signing.Archive || e.State != signing.Retired {
+			continue
+		}
+		cert, err := store.Certificate(e)
+		if err != nil {
+			return nil, err
+		}
+		ring = append(ring, cert)
+	}
+	return ring, nil
 }
 
 func readKeyring(name string) (keys.Keyring, error) {
@@ -104,11 +134,12 @@ func readKeyring(name string) (keys.Keyring, error) {
 // verifySite prints what clients would say; the error is repo.ErrRefused if
 // any would refuse anything. Without answers it prints only problems.
 func (a *app) verifySite(ctx context.Context, where repo.Reader, o repo.VerifyOptions, answers bool) error {
-	defer a.ui.step(a.now, "read the site as its clients do")()
+	done := a.ui.step(a.now, "read the site as its clients do")
 	verdicts, err := repo.Verify(ctx, where, o, a.now())
 	if err != nil {
 		return fmt.Errorf("verifying the site: %w", err)
 	}
+	done()
 	refused := 0
 	for _, v := range verdicts {
 		for _, f := range v.Findings {
