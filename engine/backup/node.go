@@ -12,11 +12,11 @@ import (
 // nodeOf is what the vault stores of an entry, without its content.
 func nodeOf(e source.Entry) vault.Node {
 	n := vault.Node{Meta: vault.Meta{
-		Mode: e.Mode & source.ModeMask, UID: e.UID, GID: e.GID, ModTime: vault.TimeOfNanoseconds(e.ModTime)}}
+		Mode: e.Mode & source.ModeMask, UID: e.UID, GID: e.GID, ModTime: vault.Time(e.ModTime)}}
 	switch e.Kind {
 	case source.File:
 		n.Kind = vault.KindFile
-		n.Meta.ChangeTime, n.Meta.FileID = vault.TimeOfNanoseconds(e.ChangeTime), fileID(e)
+		n.Meta.ChangeTime, n.Meta.FileID = vault.Time(e.ChangeTime), fileID(e)
 	case source.Directory:
 		n.Kind = vault.KindDirectory
 	case source.Symlink:

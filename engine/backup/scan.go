@@ -291,8 +291,8 @@ func (s *scanner) read(dir *source.Dir, name string) (node vault.Node, err error
 		if node.Chunks, err = s.w.list(s.ctx, ids); err != nil {
 			return node, err
 		}
-		recent := started.Add(-settle).UnixNano()
-		if changed || e.ModTime >= recent || e.ChangeTime >= recent {
+		recent := source.TimeOf(started.Add(-settle))
+		if changed || !e.ModTime.Before(recent) || !e.ChangeTime.Before(recent) {
 			node.Meta.FileID, node.Meta.ChangeTime = unsettled, vault.Time{}
 		}
 		if changed {

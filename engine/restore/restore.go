@@ -281,7 +281,7 @@ func (r *run) finishDirectories(dir string, e catalog.Entry) error {
 
 // entryOf is what package source sets as metadata.
 func entryOf(e catalog.Entry) source.Entry {
-	s := source.Entry{Name: e.Name, Mode: e.Meta.Mode, ModTime: e.Meta.ModTime.UnixNano(), UID: e.Meta.UID, GID: e.Meta.GID,
+	s := source.Entry{Name: e.Name, Mode: e.Meta.Mode, ModTime: source.Time(e.Meta.ModTime), UID: e.Meta.UID, GID: e.Meta.GID,
 		Target: e.Target, Major: e.Major, Minor: e.Minor}
 	switch e.Kind {
 	case vault.KindFile:

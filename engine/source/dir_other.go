@@ -91,6 +91,9 @@ func lstatAt(dirfd int, at, name, path string) (Entry, error) {
 		return Entry{Name: name}, &fs.PathError{Op: "lstat", Path: path, Err: err}
 	}
 	e := entryOf(name, &st)
+	if err := wideTimes(dirfd, at, &e); err != nil {
+		return Entry{Name: name}, &fs.PathError{Op: "statx", Path: path, Err: err}
+	}
 	if e.Kind == Symlink {
 		target, err := readlinkat(dirfd, at, int(st.Size))
 		if err != nil {
@@ -136,7 +139,11 @@ func statFile(f *os.File, name string) (Entry, error) {
 	if err := unix.Fstat(int(f.Fd()), &st); err != nil {
 		return Entry{Name: name}, &fs.PathError{Op: "fstat", Path: f.Name(), Err: err}
 	}
-	return entryOf(name, &st), nil
+	e := entryOf(name, &st)
+	if err := wideTimes(int(f.Fd()), "", &e); err != nil {
+		return Entry{Name: name}, &fs.PathError{Op: "statx", Path: f.Name(), Err: err}
+	}
+	return e, nil
 }
 
 // entryOf translates what stat says. The fields differ in width between
@@ -145,8 +152,8 @@ func entryOf(name string, st *unix.Stat_t) Entry {
 	e := Entry{
 		Name:       name,
 		Mode:       uint32(st.Mode) & ModeMask,
-		ModTime:    clampTime(int64(st.Mtim.Sec), int64(st.Mtim.Nsec)),
-		ChangeTime: clampTime(int64(st.Ctim.Sec), int64(st.Ctim.Nsec)),
+		ModTime:    timeOf(int64(st.Mtim.Sec), int64(st.Mtim.Nsec)),
+		ChangeTime: timeOf(int64(st.Ctim.Sec), int64(st.Ctim.Nsec)),
 		ID:         FileID{uint64(st.Dev), uint64(st.Ino)},
 		Links:      uint64(st.Nlink),
 		UID:        st.Uid,

@@ -2,6 +2,7 @@ package source
 
 import (
 	"io/fs"
+	"math"
 	"os"
 	"path/filepath"
 	"strings"
@@ -128,7 +129,7 @@ func examine(handle windows.Handle, name string) (Entry, error) {
 	if err := windows.GetFileInformationByHandle(handle, &info); err != nil {
 		return e, err
 	}
-	e.ModTime = info.LastWriteTime.Nanoseconds()
+	e.ModTime = timeOfFiletime(info.LastWriteTime)
 	e.Size = int64(info.FileSizeHigh)<<32 | int64(info.FileSizeLow)
 	e.ID = FileID{uint64(info.VolumeSerialNumber), uint64(info.FileIndexHigh)<<32 | uint64(info.FileIndexLow)}
 	e.Links = uint64(info.NumberOfLinks)
@@ -136,9 +137,34 @@ func examine(handle windows.Handle, name string) (Entry, error) {
 	// File systems without a change time leave it at 0.
 	err := windows.GetFileInformationByHandleEx(handle, windows.FileBasicInfo, (*byte)(unsafe.Pointer(&basic)), uint32(unsafe.Sizeof(basic)))
 	if err == nil && basic.change != (windows.Filetime{}) {
-		e.ChangeTime = basic.change.Nanoseconds()
+		e.ChangeTime = timeOfFiletime(basic.change)
 	}
 	return e, nil
+}
+
+// A windows.Filetime counts ticks of 100 ns since 1601.
+const (
+	ticksPerSecond = 10_000_000
+	ticksTo1970    = 11_644_473_600 * ticksPerSecond
+)
+
+// timeOfFiletime converts without the overflow of Filetime.Nanoseconds, which
+// ends in 2262.
+func timeOfFiletime(f windows.Filetime) Time {
+	ticks := int64(f.HighDateTime)<<32 + int64(f.LowDateTime) - ticksTo1970
+	return timeOf(ticks/ticksPerSecond, ticks%ticksPerSecond*100)
+}
+
+// filetimeOf is the inverse of timeOfFiletime; ok is false for a time that
+// Windows has no number for.
+func filetimeOf(t Time) (f windows.Filetime, ok bool) {
+	const first, last = -ticksTo1970 / ticksPerSecond, (math.MaxInt64-ticksTo1970)/ticksPerSecond - 1
+	if t.Seconds < first || t.Seconds > last {
+		return f, false
+	}
+	ticks := t.Seconds*ticksPerSecond + int64(t.Nanoseconds/100) + ticksTo1970
+	// 0 means to leave the time as it is.
+	return windows.Filetime{HighDateTime: uint32(ticks >> 32), LowDateTime: uint32(ticks)}, ticks > 0
 }
 
 // setKind fills in what Go makes of the attributes.

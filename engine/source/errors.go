@@ -20,4 +20,7 @@ var (
 	// ErrInTheWay says that a path leads through something that is no
 	// directory, a symbolic link for example.
 	ErrInTheWay = errors.New("something that is not a directory is in the way")
+	// ErrTime says that the file system took another modification time than
+	// it was given, the nearest that it can hold.
+	ErrTime = errors.New("the file system cannot hold the modification time")
 )

@@ -17,10 +17,8 @@
 // that exists is replaced. Metadata comes last: ownership, mode, times, in
 // that order, because each can undo the next.
 //
-// The limits: modification times are nanoseconds since 1970 in an int64, that
-// is the years 1678 to 2262, and others are clamped to them. On Windows
-// permission bits are those that Go makes of the read-only attribute, and
-// directories are opened by path.
+// The limits: on Windows permission bits are those that Go makes of the
+// read-only attribute, and directories are opened by path.
 package source
 
 import (
@@ -80,14 +78,35 @@ type FileID struct {
 	Device, Inode uint64
 }
 
+// A Time is a time stamp of a file, every one that a file system can hold.
+type Time struct {
+	Seconds     int64  // since 1970, UTC; negative before
+	Nanoseconds uint32 // after that second, below 1e9
+}
+
+// TimeOf converts a time.
+func TimeOf(t time.Time) Time { return Time{t.Unix(), uint32(t.Nanosecond())} }
+
+// timeOf makes a Time of what a system says, whose nanoseconds may be out of
+// range on file systems in user space.
+func timeOf(sec, nsec int64) Time { return TimeOf(time.Unix(sec, nsec)) }
+
+// Time converts to a time.
+func (t Time) Time() time.Time { return time.Unix(t.Seconds, int64(t.Nanoseconds)).UTC() }
+
+// Before reports whether t is earlier than u.
+func (t Time) Before(u Time) bool {
+	return t.Seconds < u.Seconds || t.Seconds == u.Seconds && t.Nanoseconds < u.Nanoseconds
+}
+
 // An Entry is one name of a directory and what the file system says of it.
 type Entry struct {
 	Name       string // raw bytes, without a directory
 	Kind       Kind
 	Mode       uint32 // permission bits with SetUID, SetGID and Sticky
-	ModTime    int64  // nanoseconds since 1970
-	ChangeTime int64  // nanoseconds since 1970, of the last change of data or metadata; 0 if unknown
-	Size       int64  // bytes, of a file; 0 for other kinds
+	ModTime    Time
+	ChangeTime Time  // of the last change of data or metadata; zero if unknown
+	Size       int64 // bytes, of a file; 0 for other kinds
 	ID         FileID
 	Links      uint64 // names that the file has; 1 if unknown
 	UID, GID   uint32 // owner, 0 where there is no such number
@@ -148,11 +167,4 @@ func CheckName(name string) error {
 		return &fs.PathError{Op: "checking the name", Path: name, Err: err}
 	}
 	return nil
-}
-
-// clampTime is seconds and nanoseconds since 1970 as nanoseconds, clamped to
-// what an int64 holds.
-func clampTime(sec, nsec int64) int64 {
-	const limit = int64(1<<63-1)/int64(time.Second) - 1
-	return max(-limit, min(limit, sec))*int64(time.Second) + nsec
 }

@@ -97,6 +97,28 @@ func copyFlat(t *testing.T, from, to string) {
 	}
 }
 
+// TestTimesThatTheFileSystemHoldsComeBack sets and asks with the tools of the
+// system, which do not go through this package.
+func TestTimesThatTheFileSystemHoldsComeBack(t *testing.T) {
+	for _, when := range []string{"1969-12-31T23:59:59.999999999Z", "1938-04-24T22:13:20.000000001Z", "1901-12-14T00:00:00Z",
+		"2038-01-19T03:14:08Z", "2262-04-12T00:00:00Z", "2378-01-01T00:00:00.5Z"} {
+		dir := t.TempDir()
+		from, to := filepath.Join(dir, "from"), filepath.Join(dir, "to")
+		must(t, os.Mkdir(from, 0o755))
+		must(t, os.Mkdir(to, 0o755))
+		put(t, from, "file", "x")
+		must(t, exec.Command("touch", "-d", when, filepath.Join(from, "file")).Run())
+		want, err := exec.Command("stat", "-c", "%.9Y", filepath.Join(from, "file")).Output()
+		must(t, err)
+		copyFlat(t, from, to)
+		got, err := exec.Command("stat", "-c", "%.9Y", filepath.Join(to, "file")).Output()
+		must(t, err)
+		if string(got) != string(want) {
+			t.Errorf("%s: came back as %s, was %s", when, got, want)
+		}
+	}
+}
+
 func TestFIFONeitherHangsNorIsRead(t *testing.T) {
 	dir := t.TempDir()
 	must(t, unix.Mkfifo(filepath.Join(dir, "fifo"), 0o600))

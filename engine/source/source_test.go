@@ -94,13 +94,36 @@ func TestEntryHoldsWhatTheFileSystemSays(t *testing.T) {
 	must(t, os.Chtimes(path, when, when))
 	e, err := openDir(t, dir).Lstat("file")
 	must(t, err)
-	if e.Kind != File || e.Size != 12 || e.ModTime != when.UnixNano() || e.Name != "file" || e.Links != 1 {
+	if e.Kind != File || e.Size != 12 || e.ModTime != TimeOf(when) || e.Name != "file" || e.Links != 1 {
 		t.Errorf("the entry is %+v", e)
 	}
 	again, err := Lstat(path)
 	must(t, err)
 	if !e.Same(again) || again.Name != "file" {
 		t.Errorf("by its path the file is %+v, by its directory %+v", again, e)
+	}
+}
+
+func TestTimeFarAwayComesBackOrIsReported(t *testing.T) {
+	dir := t.TempDir()
+	put(t, dir, "file", "x")
+	tree := openTree(t, dir)
+	for _, want := range []Time{
+		{-1, 999_999_900}, {-1_000_000_000, 1_000}, // 1969, 1938
+		{-9_000_000_000, 0},                         // 1684
+		{4_000_000_000, 0},                          // 2096
+		{12_884_901_900, 0},                         // 2378
+		{1 << 45, 0}, {-1 << 45, 0}, {1<<63 - 1, 0}, // few can hold these
+	} {
+		err := tree.SetMetadata("file", Entry{Kind: File, Mode: 0o600, ModTime: want})
+		e, lerr := tree.Lstat("file")
+		must(t, lerr)
+		if err == nil && e.ModTime != want {
+			t.Errorf("%v was taken, and came back as %v", want, e.ModTime)
+		}
+		if err != nil && e.ModTime == want {
+			t.Errorf("%v was set, and refused with %v", want, err)
+		}
 	}
 }
 
@@ -346,7 +369,7 @@ func TestNothingThatExistsIsReplaced(t *testing.T) {
 func TestModificationTimeOfADirectoryHoldsWhenSetLast(t *testing.T) {
 	dir := t.TempDir()
 	tree := openTree(t, dir)
-	const when = int64(1_111_111_111_000_000_700)
+	when := Time{1_111_111_111, 700}
 	must(t, tree.MkdirAll("d/e"))
 	f, err := tree.Create("d/e/f")
 	must(t, err)
@@ -363,7 +386,7 @@ func TestModificationTimeOfADirectoryHoldsWhenSetLast(t *testing.T) {
 		e, err := tree.Lstat(path)
 		must(t, err)
 		if e.ModTime != when {
-			t.Errorf("%q has the time %d, expected %d", path, e.ModTime, when)
+			t.Errorf("%q has the time %v, expected %v", path, e.ModTime, when)
 		}
 	}
 }
@@ -396,14 +419,25 @@ func TestWrittenFileCanBeOpenedAgainAndRemoved(t *testing.T) {
 	must(t, f.Close())
 }
 
-func TestTimesBeyondTheRangeAreClamped(t *testing.T) {
-	for _, sec := range []int64{1 << 62, -1 << 62} {
-		if got := clampTime(sec, 999_999_999); (got > 0) != (sec > 0) {
-			t.Errorf("%d s became %d ns", sec, got)
+func TestTimeIsTheSameBeforeAndAfterAConversion(t *testing.T) {
+	for _, want := range []Time{{}, {-1, 999_999_999}, {1 << 40, 1}, {-1 << 40, 1}, {1<<63 - 1, 0}, {-1 << 63, 0}} {
+		if got := TimeOf(want.Time()); got != want {
+			t.Errorf("%v became %v", want, got)
 		}
 	}
-	if got := clampTime(-1, 500_000_000); got != -500_000_000 {
-		t.Errorf("half a second before 1970 became %d ns", got)
+	if got, want := timeOf(5, -1), (Time{4, 999_999_999}); got != want {
+		t.Errorf("a nanosecond before 5 s is %v", got)
+	}
+	if got, want := timeOf(5, 2_000_000_001), (Time{7, 1}); got != want {
+		t.Errorf("5 s and 2000000001 ns is %v", got)
+	}
+	order := []Time{{-2, 999_999_999}, {-1, 0}, {-1, 1}, {0, 0}, {1, 0}}
+	for i, a := range order {
+		for j, b := range order {
+			if a.Before(b) != (i < j) {
+				t.Errorf("%v before %v: %v", a, b, a.Before(b))
+			}
+		}
 	}
 }
 

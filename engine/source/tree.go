@@ -221,8 +221,24 @@ func (t *Tree) SetMetadata(path string, e Entry) error {
 	if e.Kind != Symlink {
 		problems = append(problems, dir.Chmod(name, e.FileMode()&^fs.ModeType))
 	}
-	problems = append(problems, setModTime(d, dir.Root, name, e))
+	problems = append(problems, setModTime(d, dir.Root, name, e), checkModTime(d, name, e))
 	return errors.Join(problems...)
+}
+
+// Every file system holds the times from 1970 to 2038.
+const everywhere = 1 << 31
+
+// checkModTime returns ErrTime if a time that few file systems hold became
+// another: the kernel says nothing of it.
+func checkModTime(dir *os.File, name string, e Entry) error {
+	if e.ModTime.Seconds >= 0 && e.ModTime.Seconds < everywhere {
+		return nil
+	}
+	there, err := lstatIn(dir, name)
+	if err == nil && there.ModTime.Seconds != e.ModTime.Seconds {
+		err = &fs.PathError{Op: "setting the time", Path: name, Err: ErrTime}
+	}
+	return err
 }
 
 // entry is parent, but knows the directory of the Tree itself too.

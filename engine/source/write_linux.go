@@ -30,8 +30,7 @@ func makeSpecial(dir *os.File, name string, e Entry) error {
 // setModTime sets the modification time of an entry, links not followed, and
 // leaves the access time.
 func setModTime(dir *os.File, _ *os.Root, name string, e Entry) error {
-	times := []unix.Timespec{{Nsec: unix.UTIME_OMIT}, unix.NsecToTimespec(e.ModTime)}
-	if err := unix.UtimesNanoAt(int(dir.Fd()), name, times, unix.AT_SYMLINK_NOFOLLOW); err != nil {
+	if err := utimes(int(dir.Fd()), name, e.ModTime); err != nil {
 		return &os.PathError{Op: "utimensat", Path: name, Err: err}
 	}
 	return nil

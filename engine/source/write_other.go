@@ -16,7 +16,10 @@ func makeSpecial(*os.File, string, Entry) error { return errors.ErrUnsupported }
 // setModTime sets both times of an entry to its modification time, links not
 // followed.
 func setModTime(dir *os.File, _ *os.Root, name string, e Entry) error {
-	t := unix.NsecToTimespec(e.ModTime)
+	t, err := unix.TimeToTimespec(e.ModTime.Time())
+	if err != nil {
+		return &os.PathError{Op: "utimensat", Path: name, Err: err}
+	}
 	if err := unix.UtimesNanoAt(int(dir.Fd()), name, []unix.Timespec{t, t}, unix.AT_SYMLINK_NOFOLLOW); err != nil {
 		return &os.PathError{Op: "utimensat", Path: name, Err: err}
 	}

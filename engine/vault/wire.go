@@ -18,17 +18,8 @@ type Time struct {
 // TimeOf converts from the time package.
 func TimeOf(t time.Time) Time { return Time{t.Unix(), uint32(t.Nanosecond())} }
 
-// TimeOfNanoseconds converts from nanoseconds since 1970.
-func TimeOfNanoseconds(ns int64) Time { return TimeOf(time.Unix(0, ns)) }
-
 // Time converts to the time package, in UTC.
 func (t Time) Time() time.Time { return time.Unix(t.Seconds, int64(t.Nanoseconds)).UTC() }
-
-// UnixNano is the time in nanoseconds since 1970, clamped to an int64.
-func (t Time) UnixNano() int64 {
-	const limit = int64(1<<63-1)/int64(time.Second) - 1
-	return max(-limit, min(limit, t.Seconds))*int64(time.Second) + int64(t.Nanoseconds)
-}
 
 // Before reports whether t is earlier than o.
 func (t Time) Before(o Time) bool {
