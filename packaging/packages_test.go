@@ -8,6 +8,7 @@ import (
 	"flag"
 	"io"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"regexp"
 	"slices"
@@ -19,14 +20,17 @@ var update = flag.Bool("update", false, "write the golden files again")
 
 // volatile are the tags whose values depend on the Go version that built the
 // program, or on compression: the golden says that they are there.
-var volatile = regexp.MustCompile(`(?s)(<rpmTag name="(?:Sigsize|Rsaheader|Sha256header|Payloaddigest|Payloadsha256|Archivesize|Longarchivesize|Size|Filesizes|Filedigests)">).*?(\n?\s*</rpmTag>)`)
+var volatile = regexp.MustCompile(`(?s)(<rpmTag name="(?:Sigsize|Rsaheader|Sha256header|Payloadsha256|Archivesize|Longarchivesize|Size|Filesizes|Filedigests)">).*?(\n?\s*</rpmTag>)`)
+
+// oldNames are what rpm up to 4.20 calls tags that rpm 6 names for their hash.
+var oldNames = strings.NewReplacer(`"Payloaddigest"`, `"Payloadsha256"`, `"Payloaddigestalgo"`, `"Payloadsha256algo"`)
 
 func TestEveryTagOfEveryRPMIsThatOfTheGolden(t *testing.T) {
 	r := toy(t)
 	for _, name := range []string{"toy-0.3.1-1.x86_64", "toy-archive-keyring-0.3.1-1.noarch", "toy-archive-keyring-zypp-0.3.1-1.noarch"} {
 		out := accepted(t, "rpm", "-qp", "--nosignature", "--xml", r.file(t, name, ".rpm"))
 		out = out[strings.Index(out, "<rpmHeader>"):] // Debian's rpm speaks first
-		got := volatile.ReplaceAllString(strings.ReplaceAll(out, r.source.Commit, "COMMIT"), "$1 … $2")
+		got := volatile.ReplaceAllString(oldNames.Replace(strings.ReplaceAll(out, r.source.Commit, "COMMIT")), "$1 … $2")
 		golden := filepath.Join("testdata", name+".xml")
 		if *update {
 			if err := os.WriteFile(golden, []byte(got), 0o644); err != nil {
@@ -96,23 +100,31 @@ func TestUnpackingAnRPMWritesIntoTheFolderWhereItHappens(t *testing.T) {
 }
 
 func TestRPMsInstallIntoAnEmptyRootAndLeaveItEmpty(t *testing.T) {
-	if os.Geteuid() != 0 {
-		t.Skip("rpm --root needs root")
-	}
+	asRoot := rootsRights(t)
 	r, root := toy(t), t.TempDir()
+	t.Cleanup(func() { // what rpm made belongs to root
+		words := append(asRoot, "rm", "-rf", root)
+		if err := exec.Command(words[0], words[1:]...).Run(); err != nil {
+			t.Error(err)
+		}
+	})
+	rpm := func(args ...string) string {
+		t.Helper()
+		words := append(append(asRoot, "rpm", "--root", root, "--dbpath", "/db"), args...)
+		return accepted(t, words[0], words[1:]...)
+	}
 	var installed []string
 	for _, f := range r.release.Select("rpm") {
 		installed = append(installed, filepath.Join(r.folder, f.Name))
 	}
-	args := []string{"--root", root, "--dbpath", "/db"}
-	accepted(t, "rpm", append(append(args, "--nosignature", "-i"), installed...)...)
+	rpm(append([]string{"--nosignature", "-i"}, installed...)...)
 	if _, err := os.Stat(filepath.Join(root, "usr", "share", "man", "man1", "toy.1.gz")); err != nil {
 		t.Error(err)
 	}
-	if out := accepted(t, "rpm", append(args, "-Va")...); strings.Contains(out, "/") && !strings.HasPrefix(out, "rpm: ") {
+	if out := rpm("-Va"); strings.Contains(out, "/") && !strings.HasPrefix(out, "rpm: ") {
 		t.Errorf("rpm -Va: %s", out)
 	}
-	accepted(t, "rpm", append(args, "-e", "toy", "toy-archive-keyring", "toy-archive-keyring-zypp")...)
+	rpm("-e", "toy", "toy-archive-keyring", "toy-archive-keyring-zypp")
 	var left []string
 	err := filepath.WalkDir(root, func(name string, d os.DirEntry, err error) error {
 		if rel, _ := filepath.Rel(root, name); rel != "db" && !strings.HasPrefix(rel, "db/") && !strings.HasPrefix(rel, "var") {

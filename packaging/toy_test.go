@@ -184,6 +184,22 @@ func client(t *testing.T, name string) string {
 	return path
 }
 
+// rootsRights returns the words to put before a command that only root may
+// run: none for root, else sudo, if it asks for no password.
+func rootsRights(t *testing.T) []string {
+	t.Helper()
+	if os.Geteuid() == 0 {
+		return nil
+	}
+	words := []string{client(t, "sudo"), "-n"}
+	if err := exec.Command(words[0], "-n", "true").Run(); err != nil && os.Getenv("CI") == "true" {
+		t.Fatalf("neither root nor sudo is at hand: %v", err)
+	} else if err != nil {
+		t.Skipf("neither root nor sudo is at hand: %v", err)
+	}
+	return words
+}
+
 // output runs a client and returns what it says; it may refuse.
 func output(t *testing.T, name string, args ...string) (string, error) {
 	t.Helper()
