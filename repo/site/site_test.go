@@ -1,7 +1,6 @@
 package site_test
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"io"
@@ -9,7 +8,6 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -149,29 +147,6 @@ func TestOnlyOnePublisherAtATime(t *testing.T) {
 		t.Fatal(err)
 	}
 	again()
-}
-
-func TestAFullDiskLeavesTheOldFile(t *testing.T) {
-	dir := t.TempDir()
-	if os.Geteuid() != 0 && os.Getenv("CI") != "true" {
-		t.Skip("client mount needs root")
-	}
-	if out, err := exec.Command("mount", "-t", "tmpfs", "-o", "size=64k", "tmpfs", dir).CombinedOutput(); err != nil {
-		if os.Getenv("CI") == "true" {
-			t.Fatalf("mounting: %v\n%s", err, out)
-		}
-		t.Skipf("client mount refuses: %s", out)
-	}
-	defer exec.Command("umount", dir).Run()
-	d := site.OpenDir(dir)
-	put(t, d, "a", "old")
-	if err := d.Put(context.Background(), "a", bytes.NewReader(make([]byte, 1<<20))); err == nil {
-		t.Fatal("a megabyte fits into 64 KiB")
-	}
-	if got := read(t, d.Open, "a"); got != "old" {
-		t.Errorf("holds %q", got)
-	}
-	put(t, d, "b", "there is room again")
 }
 
 func TestServedFilesHaveTheirTypesAndTheirCacheRoles(t *testing.T) {
