@@ -25,6 +25,12 @@ var (
 	// ErrStore: the key list, or a file that it names, is damaged.
 	ErrStore = errors.New("the key folder is damaged")
 
+	// ErrLocked: another process changes the store.
+	ErrLocked = errors.New("another process changes the keys")
+
+	// ErrAbsent: a secret key that the list names is not in the folder.
+	ErrAbsent = errors.New("a secret key is not at hand")
+
 	// ErrExposed: others than the owner may read or change secret keys.
 	ErrExposed = errors.New("others may read or change secret keys")
 
@@ -33,4 +39,10 @@ var (
 
 	// ErrNoKey: no key of that role and state is in the store.
 	ErrNoKey = errors.New("no such key")
+
+	// ErrNoStandby: no key is ready to follow the active one.
+	ErrNoStandby = errors.New("no key to rotate to")
+
+	// ErrState: what was asked for is not for keys of that state.
+	ErrState = errors.New("the state of the key does not allow that")
 )

@@ -9,7 +9,7 @@ import (
 	"os"
 	"path"
 	"path/filepath"
-	"runtime"
+	"slices"
 	"time"
 
 	"holm.example/internal/durable"
@@ -21,6 +21,7 @@ const (
 	listFormat    = "site-keys 1"
 	publicFolder  = "public"
 	offlineFolder = "offline"
+	keySuffix     = ".key"
 
 	// MaxListSize bounds the key list, in bytes.
 	MaxListSize = 1 << 20
@@ -47,6 +48,7 @@ const (
 	Standby State = "standby" // shipped to clients, signs after the next rotation
 	Offline State = "offline" // shipped to clients, kept away from the publisher
 	Retired State = "retired" // signed once; clients keep it for what it signed
+	Revoked State = "revoked" // signed or was shipped once; nobody is to trust it any more
 )
 
 // An Entry is one key of a Store.
@@ -62,16 +64,23 @@ type Entry struct {
 // name is the base of the entry's file names.
 func (e Entry) name() string { return fmt.Sprintf("%s-%s-%d", e.Channel, e.Role, e.Number) }
 
+// Trusted says whether clients are to hold the key: all are that were not
+// revoked.
+func (e Entry) Trusted() bool { return e.State != Revoked }
+
 // A Store is the folder that holds the keys of a site: keys.json lists them,
 // secret keys stand in <channel>-<role>-<n>.key (those that belong offline in
 // offline/) and certificates in public/<channel>-<role>-<n>.asc. The folder
-// and its files belong to their owner alone.
+// and its files belong to their owner alone. One process at a time changes it,
+// and none replaces a secret key.
 //
-// The list is written last: a secret key that it does not name has never
-// signed anything.
+// An empty list comes first, and a new key is listed after its files were
+// written: a secret key that the list does not name has never signed anything,
+// and one without any list says that the list was lost.
 type Store struct {
 	dir     string
 	entries []Entry
+	aside   []string
 }
 
 // list is keys.json.
@@ -81,13 +90,14 @@ type list struct {
 }
 
 // CreateStore makes the folder, if need be, with an empty key list. An
-// existing store is opened.
+// existing store is opened. The errors are ErrLocked and those of OpenStore
+// but ErrNoStore.
 func CreateStore(dir string) (*Store, error) {
 	s, err := OpenStore(dir)
 	if !errors.Is(err, ErrNoStore) {
 		return s, err
 	}
-	for _, d := range []string{dir, filepath.Join(dir, publicFolder), filepath.Join(dir, offlineFolder)} {
+	for _, d := range folders(dir) {
 		if err := durable.MkdirAll(d, 0o700); err != nil {
 			return nil, fmt.Errorf("making the key folder: %w", err)
 		}
@@ -95,19 +105,38 @@ func CreateStore(dir string) (*Store, error) {
 			return nil, err
 		}
 	}
-	return &Store{dir: dir}, nil
+	unlock, err := lockFolder(dir)
+	if err != nil {
+		return nil, err
+	}
+	defer unlock()
+	if s, err = OpenStore(dir); !errors.Is(err, ErrNoStore) {
+		return s, err // another process was faster
+	}
+	s = &Store{dir: dir}
+	return s, s.save([]Entry{})
 }
 
 // OpenStore reads the key list of a folder. The errors are ErrNoStore,
-// ErrStore and ErrExposed.
+// ErrExposed, and ErrStore also if there are secret keys but no list.
 func OpenStore(dir string) (*Store, error) {
-	if _, err := os.Lstat(filepath.Join(dir, listName)); errors.Is(err, fs.ErrNotExist) {
+	name := filepath.Join(dir, listName)
+	if _, err := os.Lstat(name); errors.Is(err, fs.ErrNotExist) {
+		lost, err := strayKeys(dir)
+		if err != nil {
+			return nil, err
+		}
+		if len(lost) > 0 {
+			return nil, fmt.Errorf("%w: %s is lost, but %s is there", ErrStore, name, lost[0])
+		}
 		return nil, fmt.Errorf("%w: %s", ErrNoStore, dir)
 	}
-	if err := private(dir); err != nil {
-		return nil, err
+	for _, n := range append(folders(dir), name) {
+		if err := private(n); err != nil && !errors.Is(err, fs.ErrNotExist) { // offline/ may be away
+			return nil, err
+		}
 	}
-	data, err := readBounded(filepath.Join(dir, listName), MaxListSize)
+	data, err := readBounded(name, MaxListSize)
 	if err != nil {
 		return nil, err
 	}
@@ -115,7 +144,7 @@ func OpenStore(dir string) (*Store, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &Store{dir, entries}, nil
+	return &Store{dir: dir, entries: entries}, nil
 }
 
 // parseList reads keys.json and refuses whatever a damaged or foreign file
@@ -146,11 +175,11 @@ func parseList(data []byte) ([]Entry, error) {
 // check refuses entries that no Store writes.
 func (e Entry) check() error {
 	known := e.Role == Archive || e.Role == Package || e.Role == Release
-	known = known && (e.State == Active || e.State == Standby || e.State == Offline || e.State == Retired)
+	known = known && slices.Contains([]State{Active, Standby, Offline, Retired, Revoked}, e.State)
 	if !known || e.Number < 1 || e.Number > maxListed || !ValidChannel(e.Channel) {
 		return fmt.Errorf("%w: %s names key %q", ErrStore, listName, e.name())
 	}
-	if e.File != e.name()+".key" && e.File != path.Join(offlineFolder, e.name()+".key") {
+	if e.File != e.name()+keySuffix && e.File != path.Join(offlineFolder, e.name()+keySuffix) {
 		return fmt.Errorf("%w: %s names file %q", ErrStore, listName, e.File)
 	}
 	if _, err := keys.ParseFingerprint(e.Fingerprint); err != nil {
@@ -190,14 +219,28 @@ func (s *Store) Select(role Role, channel string, states ...State) []Entry {
 	return found
 }
 
+// SetAside returns the secret keys that stood unlisted under the name of a new
+// one, under the names by which they are kept now.
+func (s *Store) SetAside() []string { return slices.Clone(s.aside) }
+
 // Add writes a new key, whose number follows those of its role and channel.
-func (s *Store) Add(role Role, channel string, state State, key *Key, passphrase []byte) (Entry, error) {
+// The error is ErrLocked if another process changes the store.
+func (s *Store) Add(role Role, channel string, state State, key *Key, passphrase []byte) (e Entry, err error) {
+	err = s.change(func() error {
+		e, err = s.add(role, channel, state, key, passphrase)
+		return err
+	})
+	return e, err
+}
+
+// add is Add for those who hold the lock.
+func (s *Store) add(role Role, channel string, state State, key *Key, passphrase []byte) (Entry, error) {
 	e := Entry{
 		Role: role, Channel: channel, State: state,
 		Number:      len(s.Select(role, channel)) + 1,
 		Fingerprint: key.Certificate().Fingerprint().String(),
 	}
-	e.File = e.name() + ".key"
+	e.File = e.name() + keySuffix
 	if state == Offline {
 		e.File = path.Join(offlineFolder, e.File)
 	}
@@ -208,7 +251,7 @@ func (s *Store) Add(role Role, channel string, state State, key *Key, passphrase
 	if err != nil {
 		return e, err
 	}
-	if err := durable.WriteFile(filepath.Join(s.dir, filepath.FromSlash(e.File)), secret, 0o600); err != nil {
+	if err := s.writeSecret(s.secretPath(e), secret); err != nil {
 		return e, fmt.Errorf("writing secret key %s: %w", e.name(), err)
 	}
 	if err := durable.WriteFile(s.publicPath(e), key.Certificate().Armor(), 0o600); err != nil {
@@ -218,10 +261,14 @@ func (s *Store) Add(role Role, channel string, state State, key *Key, passphrase
 }
 
 // Key reads the secret key of an entry. The errors are ErrPassphrase,
-// ErrExposed and ErrStore.
+// ErrExposed, ErrAbsent and ErrStore.
 func (s *Store) Key(e Entry, passphrase []byte) (*Key, error) {
-	name := filepath.Join(s.dir, filepath.FromSlash(e.File))
-	if err := private(name); err != nil {
+	name := s.secretPath(e)
+	err := private(name)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, fmt.Errorf("%w: %s", ErrAbsent, name)
+	}
+	if err != nil {
 		return nil, err
 	}
 	data, err := readBounded(name, MaxSecretKeySize)
@@ -257,12 +304,15 @@ func (s *Store) Certificate(e Entry) (*keys.Certificate, error) {
 	return cert, nil
 }
 
-// Keyring reads the certificates of all keys of the roles in a channel, those
-// of the first role first. The errors are ErrNoKey if there is none, and ErrStore.
+// Keyring reads the certificates of all trusted keys of the roles in a channel,
+// those of the first role first. The errors are ErrNoKey if there is none, and ErrStore.
 func (s *Store) Keyring(channel string, roles ...Role) (keys.Keyring, error) {
 	var ring keys.Keyring
 	for _, role := range roles {
 		for _, e := range s.Select(role, channel) {
+			if !e.Trusted() {
+				continue
+			}
 			cert, err := s.Certificate(e)
 			if err != nil {
 				return nil, err
@@ -293,72 +343,8 @@ func (s *Store) Signer(role Role, channel string, passphrase []byte, witnesses [
 	return NewSigner(witnesses, active...)
 }
 
-// Rotate retires the active key of a role and activates its first standby,
-// which clients hold already. The error is ErrNoKey if there is no standby.
-func (s *Store) Rotate(role Role, channel string) (retired, active Entry, err error) {
-	changed := s.Entries()
-	from, to := -1, -1
-	for i, e := range changed {
-		switch {
-		case e.Role != role || e.Channel != channel:
-		case e.State == Active && from < 0:
-			from = i
-		case e.State == Standby && to < 0:
-			to = i
-		}
-	}
-	if from < 0 || to < 0 {
-		return retired, active, fmt.Errorf("%w: channel %s lacks an active or a standby %s key", ErrNoKey, channel, role)
-	}
-	changed[from].State, changed[to].State = Retired, Active
-	return changed[from], changed[to], s.save(changed)
-}
-
-// save replaces the key list.
-func (s *Store) save(entries []Entry) error {
-	data, err := json.MarshalIndent(list{listFormat, entries}, "", "  ")
-	if err != nil {
-		return fmt.Errorf("writing the key list: %w", err)
-	}
-	if err := durable.WriteFile(filepath.Join(s.dir, listName), append(data, '\n'), 0o600); err != nil {
-		return fmt.Errorf("writing the key list: %w", err)
-	}
-	s.entries = entries
-	return nil
-}
-
 func (s *Store) publicPath(e Entry) string {
 	return filepath.Join(s.dir, publicFolder, e.name()+".asc")
-}
-
-// private refuses files and folders that others than their owner can reach.
-// Windows says nothing of others in a mode: there the folder's own access list
-// decides.
-func private(name string) error {
-	info, err := os.Lstat(name)
-	if err != nil {
-		return fmt.Errorf("%w: %w", ErrStore, err)
-	}
-	if runtime.GOOS != "windows" && info.Mode().Perm()&0o077 != 0 {
-		return fmt.Errorf("%w: %s has mode %#o", ErrExposed, name, info.Mode().Perm())
-	}
-	return nil
-}
-
-// readBounded reads a regular file of at most limit bytes.
-func readBounded(name string, limit int64) ([]byte, error) {
-	info, err := os.Lstat(name)
-	if err != nil {
-		return nil, fmt.Errorf("%w: %w", ErrStore, err)
-	}
-	if !info.Mode().IsRegular() || info.Size() > limit {
-		return nil, fmt.Errorf("%w: %s is no file of at most %d bytes", ErrStore, name, limit)
-	}
-	data, err := os.ReadFile(name)
-	if err != nil {
-		return nil, fmt.Errorf("%w: %w", ErrStore, err)
-	}
-	return data, nil
 }
 
 // Lifetime is how long archive and package keys are valid: longer than any

@@ -88,12 +88,12 @@ func TestRotationRetiresTheActiveKeyAndActivatesTheStandby(t *testing.T) {
 	if got := signer.Certificates()[0].Fingerprint().String(); got != before[1].Fingerprint {
 		t.Errorf("signer %s, want the old standby", got)
 	}
-	if _, _, err := opened.Rotate(signing.Archive, "stable"); !errors.Is(err, signing.ErrNoKey) {
-		t.Errorf("rotation without a standby: %v, want ErrNoKey", err)
+	if _, _, err := opened.Rotate(signing.Archive, "stable"); !errors.Is(err, signing.ErrNoStandby) {
+		t.Errorf("rotation without a standby: %v, want ErrNoStandby", err)
 	}
 }
 
-func TestAStoreThatOthersCanReadIsRefused(t *testing.T) {
+func TestAStoreThatOthersCanReachIsRefused(t *testing.T) {
 	if runtime.GOOS == "windows" {
 		t.Skip("Windows says nothing of others in a mode")
 	}
@@ -105,11 +105,56 @@ func TestAStoreThatOthersCanReadIsRefused(t *testing.T) {
 	if _, err := store.Key(entry, nil); !errors.Is(err, signing.ErrExposed) {
 		t.Errorf("secret key of mode 0640: %v, want ErrExposed", err)
 	}
-	if err := os.Chmod(dir, 0o755); err != nil {
+	for name, mode := range map[string]os.FileMode{".": 0o755, "keys.json": 0o666, "public": 0o777, "offline": 0o710} {
+		path := filepath.Join(dir, name)
+		info, err := os.Stat(path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := os.Chmod(path, mode); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := signing.OpenStore(dir); !errors.Is(err, signing.ErrExposed) {
+			t.Errorf("%s of mode %#o: %v, want ErrExposed", name, mode, err)
+		}
+		if err := os.Chmod(path, info.Mode()); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if _, err := signing.OpenStore(dir); err != nil {
+		t.Error(err)
+	}
+}
+
+func TestALinkToAKeyFolderIsFollowed(t *testing.T) {
+	_, dir := smallStore(t)
+	link := filepath.Join(t.TempDir(), "link")
+	if err := os.Symlink(dir, link); err != nil {
+		t.Skip(err)
+	}
+	store, err := signing.OpenStore(link)
+	if err != nil {
 		t.Fatal(err)
 	}
-	if _, err := signing.OpenStore(dir); !errors.Is(err, signing.ErrExposed) {
-		t.Errorf("folder of mode 0755: %v, want ErrExposed", err)
+	if _, err := store.Key(store.Entries()[0], nil); err != nil {
+		t.Error(err)
+	}
+}
+
+func TestOfflineKeysMayBeAway(t *testing.T) {
+	_, dir := smallStore(t)
+	if err := os.RemoveAll(filepath.Join(dir, "offline")); err != nil {
+		t.Fatal(err)
+	}
+	store, err := signing.OpenStore(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if ring, err := store.Keyring("stable", signing.Archive); err != nil || len(ring) != 3 {
+		t.Errorf("keyring of %d certificates: %v", len(ring), err)
+	}
+	if _, _, err := store.Rotate(signing.Archive, "stable"); err != nil {
+		t.Error(err)
 	}
 }
 
@@ -171,8 +216,8 @@ func TestAKeyFileThatHoldsAnotherKeyIsRefused(t *testing.T) {
 	if err := os.Remove(filepath.Join(dir, entries[0].File)); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := store.Key(entries[0], nil); !errors.Is(err, signing.ErrStore) {
-		t.Errorf("missing file: %v, want ErrStore", err)
+	if _, err := store.Key(entries[0], nil); !errors.Is(err, signing.ErrAbsent) || errors.Is(err, signing.ErrStore) {
+		t.Errorf("missing file: %v, want ErrAbsent", err)
 	}
 }
 
