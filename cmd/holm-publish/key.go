@@ -16,7 +16,7 @@ import (
 func newKeyCommand(a *app) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "key",
-		Short: "Make, list, export and rotate the keys of the site",
+		Short: "Make, list, export, rotate and revoke the keys of the site",
 		Long: `The keys of a channel are six RSA-4096 keys (archive and package: active, standby,
 offline) and two release keys. They stand in the folder that --keys names, which
 belongs to its owner alone.`,
@@ -25,7 +25,8 @@ belongs to its owner alone.`,
 		RunE: func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 		Args: noArguments,
 	}
-	cmd.AddCommand(newKeyNewCommand(a), newKeyListCommand(a), newKeyExportCommand(a), newKeyRotateCommand(a))
+	cmd.AddCommand(newKeyNewCommand(a), newKeyListCommand(a), newKeyExportCommand(a),
+		newKeyRotateCommand(a), newKeyStandbyCommand(a), newKeyRevokeCommand(a))
 	return cmd
 }
 
@@ -59,7 +60,7 @@ func (a *app) answerKeys(store *signing.Store, entries []signing.Entry) error {
 }
 
 func newKeyNewCommand(a *app) *cobra.Command {
-	var channel string
+	var channel, role string
 	var ifMissing bool
 	cmd := &cobra.Command{
 		Use:   "new",
@@ -69,42 +70,76 @@ active key, a standby that clients hold from the first day, and a third that
 belongs away from this machine (offline/); and the release keys of two people.
 
 That all of them are on one machine makes this a rehearsal: move offline/ to
-another medium before the first real release.`,
+another medium before the first real release.
+
+With --role it makes one more key of a channel that has some: an archive or
+package key as another standby, to be shipped long before it signs, or a
+release key that signs at once. No secret key is ever replaced.`,
 		Example: `  holm-publish key new --channel stable
   holm-publish key new --channel stable --keys /media/token/keys --passphrase-file ~/.holm-passphrase
-  holm-publish key new --channel stable --if-missing`,
+  holm-publish key new --channel stable --if-missing
+  holm-publish key new --channel stable --role archive`,
 		Args: noArguments,
-		RunE: func(*cobra.Command, []string) error {
-			cfg, err := a.product()
-			if err != nil {
-				return err
-			}
-			passphrase, err := a.passphrase()
-			if err != nil {
-				return err
-			}
-			store, err := signing.CreateStore(a.keys)
-			if err != nil {
-				return err
-			}
-			done := a.ui.step(a.now, "made the keys of channel %s in %s", channel, a.keys)
-			entries, err := store.AddSet(signing.SetSpec{
-				Product: cfg.Name, Email: cfg.KeyEmail, Channel: channel,
-				Created: a.now().UTC().Truncate(time.Second), Passphrase: passphrase,
-			})
-			if ifMissing && errors.Is(err, signing.ErrExists) {
-				return nil
-			}
-			if err != nil {
-				return err
-			}
-			done()
-			return a.answerKeys(store, entries)
-		},
+		RunE: func(*cobra.Command, []string) error { return a.newKeys(channel, signing.Role(role), ifMissing) },
 	}
 	cmd.Flags().StringVar(&channel, "channel", "stable", "channel that the keys are for")
+	cmd.Flags().StringVar(&role, "role", "", "make one more archive, package or release key")
 	cmd.Flags().BoolVar(&ifMissing, "if-missing", false, "do nothing if the channel has its keys")
 	return cmd
+}
+
+// newKeys makes the keys of a channel, or one more of a role.
+func (a *app) newKeys(channel string, role signing.Role, ifMissing bool) error {
+	if !signing.ValidChannel(channel) {
+		return usage(fmt.Errorf("--channel is 1 to 32 lower case letters, digits and inner dashes, not %q", channel))
+	}
+	if role != "" && ifMissing {
+		return usage(errors.New("--role always makes a key: --if-missing does not go with it"))
+	}
+	if role != "" && !knownRole(role) {
+		return usage(fmt.Errorf("--role is archive, package or release, not %q", role))
+	}
+	cfg, err := a.product()
+	if err != nil {
+		return err
+	}
+	spec := signing.SetSpec{Product: cfg.Name, Email: cfg.KeyEmail, Channel: channel, Created: a.now().UTC().Truncate(time.Second)}
+	if spec.Passphrase, err = a.passphrase(); err != nil {
+		return err
+	}
+	open := signing.CreateStore
+	if role != "" {
+		open = signing.OpenStore
+	}
+	store, err := open(a.keys)
+	if err != nil {
+		return err
+	}
+	done := a.ui.step(a.now, "made keys of channel %s in %s", channel, a.keys)
+	var entries []signing.Entry
+	if role == "" {
+		entries, err = store.AddSet(spec)
+	} else {
+		var e signing.Entry
+		e, err = store.AddNext(role, spec)
+		entries = []signing.Entry{e}
+	}
+	for _, name := range store.SetAside() {
+		a.ui.warn("a secret key that no list named is kept as %s", name)
+	}
+	if ifMissing && errors.Is(err, signing.ErrExists) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	done()
+	return a.answerKeys(store, entries)
+}
+
+// knownRole reports whether keys of that role exist.
+func knownRole(role signing.Role) bool {
+	return role == signing.Archive || role == signing.Package || role == signing.Release
 }
 
 func newKeyListCommand(a *app) *cobra.Command {
@@ -169,7 +204,7 @@ func exportKeys(store *signing.Store, channel string, role signing.Role, format 
 		return ring.Armor(), err
 	case format != "armor" && format != "binary":
 		return nil, usage(fmt.Errorf("unknown format %q", format))
-	case role != signing.Archive && role != signing.Package && role != signing.Release:
+	case !knownRole(role):
 		return nil, usage(fmt.Errorf("--role is archive, package or release, not %q", role))
 	}
 	ring, err := store.Keyring(channel, role)
@@ -192,36 +227,6 @@ func rpmKeys(store *signing.Store, channel string) (keys.Keyring, error) {
 	return store.Keyring(channel, signing.Archive, signing.Package)
 }
 
-func newKeyRotateCommand(a *app) *cobra.Command {
-	var channel, role string
-	cmd := &cobra.Command{
-		Use:   "rotate",
-		Short: "Retire the active key and activate the first standby",
-		Long: `Retires the active key of a role and activates its first standby. Clients hold
-the standby since their first day, so that the next publish is accepted without
-a question by apt, dnf 4 and dnf 5.`,
-		Example: `  holm-publish key rotate --role archive --channel stable`,
-		Args:    noArguments,
-		RunE: func(*cobra.Command, []string) error {
-			if r := signing.Role(role); r != signing.Archive && r != signing.Package {
-				return usage(fmt.Errorf("--role is archive or package, not %q", role))
-			}
-			store, err := signing.OpenStore(a.keys)
-			if err != nil {
-				return err
-			}
-			retired, active, err := store.Rotate(signing.Role(role), channel)
-			if err != nil {
-				return err
-			}
-			return a.answerKeys(store, []signing.Entry{retired, active})
-		},
-	}
-	cmd.Flags().StringVar(&channel, "channel", "stable", "channel of the key")
-	cmd.Flags().StringVar(&role, "role", "", "archive or package")
-	return cmd
-}
-
 // maxPassphraseFile bounds the file that --passphrase-file names, in bytes.
 const maxPassphraseFile = 4096
 
@@ -239,11 +244,12 @@ func (a *app) passphrase() ([]byte, error) {
 	return firstLine(f)
 }
 
-// productKeys returns what a build says about the keys of a channel.
+// productKeys returns what a build says about the keys of a channel: those
+// that are revoked are not among them.
 func productKeys(store *signing.Store, channel string) []product.Key {
 	var all []product.Key
 	for _, e := range store.Entries() {
-		if e.Channel == channel {
+		if e.Channel == channel && e.Trusted() {
 			all = append(all, product.Key{Role: string(e.Role), Channel: e.Channel, Number: e.Number, Fingerprint: e.Fingerprint})
 		}
 	}

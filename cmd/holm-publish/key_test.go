@@ -43,7 +43,7 @@ func TestKeysAreMadeListedExportedAndRotated(t *testing.T) {
 	if err := os.WriteFile(secret, []byte("correct horse\n"), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	b.run(exitDone, "made the keys of channel stable", "key", "new", "--passphrase-file", secret)
+	b.run(exitDone, "made keys of channel stable", "key", "new", "--passphrase-file", secret)
 	b.run(exitDone, "", "key", "new", "--if-missing", "--quiet")
 	b.run(exitFailed, "hint: holm-publish key list", "key", "new", "--quiet")
 
@@ -77,7 +77,56 @@ func TestKeysAreMadeListedExportedAndRotated(t *testing.T) {
 	if n := strings.Count(list, "retired"); n != 1 || !strings.Contains(list, "archive  2  active") {
 		t.Errorf("after the rotation:\n%s", list)
 	}
-	b.run(exitFailed, "lacks an active or a standby", "key", "rotate", "--role", "archive")
+	b.run(exitFailed, "hint: holm-publish key standby takes", "key", "rotate", "--role", "archive")
+	b.run(exitWrongKey, "hint: --passphrase-file", "key", "standby", "--role", "archive", "--number", "3")
+	b.run(exitDone, "", "key", "standby", "--role", "archive", "--number", "3", "--passphrase-file", secret)
+	b.run(exitDone, "", "key", "rotate", "--role", "archive")
+	b.run(exitFailed, "is the only active one", "key", "revoke", "--role", "archive", "--number", "3")
+	if out := b.run(exitDone, "", "key", "revoke", "--role", "archive", "--number", "1"); !strings.Contains(out, "archive  1  revoked") {
+		t.Errorf("revoked:\n%s", out)
+	}
+	for format, want := range map[string]int{"apt": 2, "rpm": 5} {
+		ring, err := keys.ParseKeyring([]byte(b.run(exitDone, "", "key", "export", "--format", format)))
+		if err != nil || len(ring) != want {
+			t.Errorf("after the revocation %s gets %d keys, want %d (%v)", format, len(ring), want, err)
+		}
+	}
+	if err := os.WriteFile(filepath.Join(b.dir, "keys", "stable-release-3.key"), []byte("of a lost list"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	b.run(exitDone, "stable-release-3.key.unlisted-1", "key", "new", "--role", "release", "--quiet", "--passphrase-file", secret)
+	b.run(exitDone, "", "key", "revoke", "--role", "release", "--number", "1")
+
+	if err := os.Remove(filepath.Join(b.dir, "keys", "keys.json")); err != nil {
+		t.Fatal(err)
+	}
+	b.run(exitFailed, "hint: restore the key folder", "key", "new", "--if-missing")
+	b.run(exitFailed, "keys.json is lost", "key", "list")
+}
+
+func TestKeyCommandsThatMakeNoSenseChangeNothing(t *testing.T) {
+	b := bench{t, t.TempDir(), filepath.Join("..", "..", "packaging", "release.yaml")}
+	for _, channel := range []string{"X Y", "", "../x"} {
+		b.run(exitUsage, "--channel is 1 to 32", "key", "new", "--channel", channel)
+	}
+	b.run(exitUsage, "--role is", "key", "new", "--role", "root")
+	b.run(exitUsage, "does not go with it", "key", "new", "--role", "archive", "--if-missing")
+	b.run(exitFailed, "hint: holm-publish key new", "key", "new", "--role", "archive")
+	b.run(exitUsage, "--role is", "key", "revoke", "--number", "1")
+	b.run(exitUsage, "--number says which", "key", "standby", "--role", "archive")
+	if _, err := os.Lstat(filepath.Join(b.dir, "keys")); err == nil {
+		t.Error("a key folder was made")
+	}
+}
+
+func TestASecretKeyThatIsAwayIsNamed(t *testing.T) {
+	b := toyBench(t)
+	b.quickKeys("")
+	b.run(exitDone, "", "build", "--quiet", "--targets", "linux/amd64")
+	if err := os.Remove(filepath.Join(b.dir, "keys", "stable-package-1.key")); err != nil {
+		t.Fatal(err)
+	}
+	b.run(exitFailed, "stable-package-1.key\nholm-publish: hint: bring that file back", "package", "--quiet")
 }
 
 // toyBench is a bench at which a small product stands, committed.

@@ -165,7 +165,7 @@ func (a *app) publishOptions(cfg *packaging.Config, release *packaging.Release, 
 		return nil, err
 	}
 	for _, e := range store.Entries() {
-		if e.Channel != release.Channel {
+		if e.Channel != release.Channel || !e.Trusted() {
 			continue
 		}
 		cert, err := store.Certificate(e)

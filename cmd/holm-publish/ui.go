@@ -128,6 +128,10 @@ func occasions() []occasion {
 		{signing.ErrNoStore, exitFailed, "holm-publish key new --channel stable makes the keys of a rehearsal"},
 		{signing.ErrNoKey, exitFailed, "holm-publish key list shows the keys, key new makes those of a channel"},
 		{signing.ErrExists, exitFailed, "holm-publish key list shows them; key rotate activates the standby"},
+		{signing.ErrNoStandby, exitFailed, "holm-publish key standby takes an offline key that was brought back; key new --role makes another"},
+		{signing.ErrState, exitFailed, "holm-publish key list shows the states; key rotate or key new --role brings another active key first"},
+		{signing.ErrLocked, exitRunning, "wait for it; the lock ends with its process"},
+		{signing.ErrAbsent, exitFailed, "bring that file back from where it is kept: every active key must be in the key folder to publish"},
 		{signing.ErrExposed, exitFailed, "chmod -R go= takes the rights of others away; if they had them for long, rotate the keys"},
 		{signing.ErrSelfCheck, exitVerify, "the key or the machine is at fault: nothing was signed"},
 		{packaging.ErrTarget, exitUsage, "--targets takes all, host, or a list such as linux/amd64,windows/arm64"},
@@ -150,6 +154,7 @@ func occasions() []occasion {
 		{repo.ErrClock, exitFailed, "set the clock; if it is right, wait until it has passed that time"},
 		{repo.ErrNotPublished, exitFailed, "holm-publish publish puts a release there"},
 		{os.ErrPermission, exitFailed, "check the owner and the permissions of that path"},
+		{signing.ErrStore, exitFailed, "restore the key folder from its backup; no command makes a lost key again"},
 	}
 }
 
