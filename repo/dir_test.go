@@ -7,6 +7,7 @@ import (
 	"path/filepath"
 	"sync"
 	"testing"
+	"time"
 
 	"holm.example/repo"
 	"holm.example/repo/site"
@@ -22,6 +23,49 @@ func TestARealDirectoryIsPublishedAndRead(t *testing.T) {
 	}
 	if report := publish(t, d, w.options(), w.version("1.0.1"), now()); len(report.Written) != 0 {
 		t.Errorf("published again, wrote %v", report.Written)
+	}
+}
+
+// copyFollowing copies a tree as rsync -aL does: links become what they name.
+func copyFollowing(t *testing.T, to, from string) {
+	t.Helper()
+	all, err := os.ReadDir(from)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := os.MkdirAll(to, 0o755); err != nil {
+		t.Fatal(err)
+	}
+	for _, e := range all {
+		old, copied := filepath.Join(from, e.Name()), filepath.Join(to, e.Name())
+		if info, err := os.Stat(old); err != nil {
+			t.Fatal(err)
+		} else if info.IsDir() {
+			copyFollowing(t, copied, old)
+			continue
+		}
+		data, err := os.ReadFile(old)
+		if err == nil {
+			err = os.WriteFile(copied, data, 0o644)
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
+func TestACopyWithoutLinksIsPublishedTo(t *testing.T) {
+	w := newWorkshop(t)
+	dir := t.TempDir()
+	publish(t, site.OpenDir(filepath.Join(dir, "site")), w.options(), w.version("1.0.0"), now())
+	copyFollowing(t, filepath.Join(dir, "copy"), filepath.Join(dir, "site"))
+	d := site.OpenDir(filepath.Join(dir, "copy"))
+	if report := publish(t, d, w.options(), w.version("1.0.0"), now()); len(report.Written) != 0 {
+		t.Errorf("published again, wrote %v", report.Written)
+	}
+	publish(t, d, w.options(), w.version("1.0.1"), now().Add(time.Hour))
+	if v := accepted(t, d, now().Add(time.Hour)); v.Unfinished || v.Packages != 12 {
+		t.Errorf("%+v", v)
 	}
 }
 

@@ -9,7 +9,10 @@
 // never changed, so copies may share their bytes. Names are slash-separated
 // and relative, as fs.ValidPath has them.
 //
-// Readers need no lock. Writers hold the lock of the site; a crash releases it.
+// Everybody may read a site, whatever the umask of its publisher.
+//
+// Readers need no lock. Writers hold the lock of the site; a crash releases
+// it, and the next to take it clears away what was written halfway.
 package site
 
 import (
@@ -21,6 +24,7 @@ import (
 	"os"
 	"path"
 	"path/filepath"
+	"strings"
 
 	"holm.example/internal/durable"
 )
@@ -29,6 +33,9 @@ const (
 	filePerm   = 0o644
 	folderPerm = 0o755
 	lockName   = "publish/lock"
+	// aliasPrefix begins the names that links have before they replace
+	// others. No name of a site begins with a dot.
+	aliasPrefix = ".holm-alias-"
 )
 
 // A Dir is a site in a directory of this machine.
@@ -80,7 +87,7 @@ func (d *Dir) Put(_ context.Context, name string, body io.Reader) error {
 	if err != nil {
 		return err
 	}
-	return durable.WriteFrom(to, body, filePerm)
+	return write(to, body)
 }
 
 // Copy makes to hold what from holds. A hard link is enough, because no file
@@ -102,10 +109,13 @@ func (d *Dir) Copy(ctx context.Context, to, from string) error {
 		return err
 	}
 	defer body.Close()
-	return durable.WriteFrom(target, body, filePerm)
+	return write(target, body)
 }
 
-// Alias makes name another name of a directory of the site, in one step.
+// Alias makes name another name of a directory of the site, in one step. A
+// real directory of that name, as a copy of a site without its links has one,
+// gives way to the link and is removed; where the system cannot exchange two
+// names, name is missing for an instant.
 func (d *Dir) Alias(_ context.Context, name, dir string) error {
 	if _, err := d.local(dir); err != nil {
 		return err
@@ -118,18 +128,28 @@ func (d *Dir) Alias(_ context.Context, name, dir string) error {
 	if err != nil {
 		return err
 	}
-	temporary := to + ".alias"
-	if err := os.Remove(temporary); err != nil && !errors.Is(err, fs.ErrNotExist) {
+	temporary := filepath.Join(filepath.Dir(to), aliasPrefix+filepath.Base(to))
+	if err := os.RemoveAll(temporary); err != nil {
 		return err
 	}
 	if err := os.Symlink(target, temporary); err != nil {
 		return err
 	}
-	return durable.Rename(temporary, to)
+	if info, err := os.Lstat(to); err != nil || !info.IsDir() {
+		return durable.Rename(temporary, to)
+	}
+	if err := exchange(temporary, to); err != nil {
+		return err
+	}
+	if err := durable.SyncDir(filepath.Dir(to)); err != nil {
+		return err
+	}
+	return os.RemoveAll(temporary)
 }
 
 // Lock makes the caller the only publisher of the site until unlock, or the end of
-// the process. The error is ErrLocked if there is another.
+// the process, and removes what one that was killed left behind. The error is
+// ErrLocked if there is another.
 func (d *Dir) Lock(context.Context) (unlock func() error, err error) {
 	name, err := d.prepare(lockName)
 	if err != nil {
@@ -143,14 +163,58 @@ func (d *Dir) Lock(context.Context) (unlock func() error, err error) {
 		f.Close()
 		return nil, fmt.Errorf("locking %s: %w", d.path, err)
 	}
+	if err := d.sweep(); err != nil {
+		f.Close()
+		return nil, fmt.Errorf("clearing away what a killed publisher left: %w", err)
+	}
 	return f.Close, nil
 }
 
-// prepare makes the directory that a name stands in.
+// sweep removes temporary names. Under the lock nobody is going to need them.
+func (d *Dir) sweep() error {
+	return fs.WalkDir(os.DirFS(d.path), ".", func(name string, entry fs.DirEntry, err error) error {
+		if errors.Is(err, fs.ErrPermission) || errors.Is(err, fs.ErrNotExist) {
+			return nil // lost+found, or whatever else is not of a publisher
+		}
+		if err != nil {
+			return err
+		}
+		base := entry.Name()
+		if !strings.HasPrefix(base, aliasPrefix) && (entry.IsDir() || !durable.IsTemporary(base)) {
+			return nil
+		}
+		if err := os.RemoveAll(filepath.Join(d.path, filepath.FromSlash(name))); err != nil {
+			return err
+		}
+		if entry.IsDir() {
+			return fs.SkipDir
+		}
+		return nil
+	})
+}
+
+// prepare makes the directory that a name stands in. All directories down to
+// it are for everybody to read.
 func (d *Dir) prepare(name string) (string, error) {
 	to, err := d.local(name)
 	if err != nil {
 		return "", err
 	}
-	return to, durable.MkdirAll(filepath.Dir(to), folderPerm)
+	root := filepath.Clean(d.path)
+	_, err = os.Stat(root)
+	made := errors.Is(err, fs.ErrNotExist)
+	if err := durable.MkdirAll(filepath.Dir(to), folderPerm); err != nil {
+		return "", err
+	}
+	for folder := filepath.Dir(to); folder != root; folder = filepath.Dir(folder) {
+		if err := widen(folder); err != nil {
+			return "", err
+		}
+	}
+	if made {
+		// Who has made the directory of the site decides on its mode.
+		err = widen(root)
+		return to, err
+	}
+	return to, nil
 }
