@@ -132,3 +132,69 @@ func TestNoBackupReliesOnALostPartOfAnotherJournal(t *testing.T) {
 		})
 	}
 }
+
+// Readers answer with what there is, and say that there may be more.
+func TestReadersOfADamagedJournalAnswerAndSayIt(t *testing.T) {
+	type answer struct {
+		snapshots int
+		damaged   bool
+	}
+	// One that has folded everything knows everything. One that joins later
+	// cannot tell when an end is missing that nobody claims.
+	want := map[string]struct{ old, fresh answer }{
+		"set back":       {answer{3, true}, answer{1, false}},
+		"newest flipped": {answer{3, false}, answer{2, true}},
+		"newest gone":    {answer{3, true}, answer{2, false}},
+		"middle gone":    {answer{3, true}, answer{1, true}},
+		"first gone":     {answer{3, true}, answer{0, true}},
+		"journal gone":   {answer{3, true}, answer{0, false}},
+	}
+	for how, lose := range losses() {
+		h := newHistory(t)
+		lose(t, h)
+		other := filepath.Join(h.dir, "other")
+		if _, err := join(t.Context(), h.options(other), h.wrap); err != nil {
+			t.Fatal(err)
+		}
+		for data, want := range map[string]answer{h.data: want[how].old, other: want[how].fresh} {
+			h.with(data, func(e *Engine) {
+				list, err := e.Snapshots(t.Context())
+				if len(list) != want.snapshots || errors.Is(err, ErrDamaged) != want.damaged {
+					t.Errorf("%s, %s: %d snapshots, %v", how, data, len(list), err)
+				}
+				names := 0
+				err = e.List(t.Context(), ListOptions{}, func(Entry) error { names++; return nil })
+				if names != min(1, want.snapshots) || errors.Is(err, ErrDamaged) != want.damaged {
+					t.Errorf("%s, %s: %d sources, %v", how, data, names, err)
+				}
+				r, err := e.Restore(t.Context(), RestoreOptions{To: filepath.Join(t.TempDir(), "to")})
+				if errors.Is(err, ErrDamaged) != want.damaged || int(r.Files) != want.snapshots && how != "set back" {
+					t.Errorf("%s, %s: %d files, %v", how, data, r.Files, err)
+				}
+			})
+		}
+	}
+}
+
+// What another device claims to have folded must be there, also for who never
+// folded it.
+func TestShortJournalThatAnotherDeviceClaimsIsNoticed(t *testing.T) {
+	h := newHistory(t)
+	other, third := filepath.Join(h.dir, "other"), filepath.Join(h.dir, "third")
+	if _, err := join(t.Context(), h.options(other), h.wrap); err != nil {
+		t.Fatal(err)
+	}
+	h.backup(other)
+	h.store.Replace(h.journal[2], nil)
+	if _, err := join(t.Context(), h.options(third), h.wrap); err != nil {
+		t.Fatal(err)
+	}
+	h.with(third, func(e *Engine) {
+		list, err := e.Snapshots(t.Context())
+		if !errors.Is(err, ErrDamaged) || !strings.Contains(err.Error(), h.journal[2]) || len(list) != 3 {
+			t.Errorf("%d snapshots, %v", len(list), err)
+		}
+	})
+	h.backup(third) // it relies on nothing that is gone
+	sameTrees(t, image(t, h.src), image(t, h.restore(third, "")))
+}

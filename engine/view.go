@@ -2,12 +2,10 @@ package engine
 
 import (
 	"context"
-	"encoding/hex"
 	"errors"
 	"fmt"
 	"path/filepath"
 	"strings"
-	"time"
 
 	"holm.example/engine/catalog"
 	"holm.example/engine/restore"
@@ -16,106 +14,6 @@ import (
 	"holm.example/engine/vault"
 	"holm.example/internal/durable"
 )
-
-// Snapshots lists the snapshots of all devices, the oldest first.
-func (e *Engine) Snapshots(ctx context.Context) (list []Snapshot, err error) {
-	err = e.withCatalog(ctx, func() error {
-		marks, err := e.catalog.Marks()
-		if err != nil {
-			return err
-		}
-		list = nil
-		for i := range marks {
-			s, err := e.snapshot(&marks[i])
-			if err != nil {
-				return err
-			}
-			list = append(list, s)
-		}
-		return nil
-	})
-	return list, err
-}
-
-func (e *Engine) snapshot(m *catalog.Mark) (Snapshot, error) {
-	s := Snapshot{ID: hex.EncodeToString(m.ID[:]), Time: m.Time.Time(), DeviceID: hex.EncodeToString(m.Device[:]), Label: m.Label}
-	d, _, err := e.catalog.Device(m.Device)
-	if err != nil {
-		return s, err
-	}
-	s.DeviceName = d.Card.Name
-	sources, err := e.sources(m)
-	for _, src := range sources {
-		s.Paths = append(s.Paths, src.Path)
-	}
-	return s, err
-}
-
-// sources are the sources of a mark, in its order.
-func (e *Engine) sources(m *catalog.Mark) (list []catalog.Source, err error) {
-	all, err := e.catalog.Sources(m.Device)
-	if err != nil {
-		return nil, err
-	}
-	for _, id := range m.Sources {
-		for _, s := range all {
-			if s.ID == id {
-				list = append(list, s)
-			}
-		}
-	}
-	return list, nil
-}
-
-// mark finds the mark that at names; see ListOptions.At. The latest is that of
-// this device if it has any.
-func (e *Engine) mark(at string) (*catalog.Mark, error) {
-	marks, err := e.catalog.Marks()
-	if err != nil {
-		return nil, err
-	}
-	var fits []*catalog.Mark
-	until, isTime := parseTime(at)
-	latest := at == "" || at == "latest"
-	for i := range marks {
-		m := &marks[i]
-		switch {
-		case latest || isTime && !m.Time.Time().After(until):
-			if own := e.state.Head().Device; len(fits) == 0 || m.Device == own || fits[0].Device != own {
-				fits = []*catalog.Mark{m}
-			}
-		case !isTime && strings.HasPrefix(hex.EncodeToString(m.ID[:]), strings.ToLower(at)):
-			fits = append(fits, m)
-		}
-	}
-	switch {
-	case len(fits) > 1:
-		return nil, fmt.Errorf("%q: %w", at, ErrAmbiguous)
-	case len(fits) == 0 && latest:
-		return nil, fmt.Errorf("the vault has none yet: %w", ErrNoSnapshot)
-	case len(fits) == 0:
-		return nil, fmt.Errorf("%q: %w", at, ErrNoSnapshot)
-	}
-	return fits[0], nil
-}
-
-// parseTime reads a time as people write it; without a zone it is local. A
-// date means the end of that day, a minute its end.
-func parseTime(s string) (time.Time, bool) {
-	for _, f := range []struct {
-		layout string
-		span   time.Duration
-	}{
-		{"2006-01-02", 24*time.Hour - 1}, {"2006-01-02 15:04", time.Minute - 1}, {"2006-01-02 15:04:05", time.Second - 1},
-		{"2006-01-02T15:04", time.Minute - 1}, {"2006-01-02T15:04:05", time.Second - 1},
-	} {
-		if t, err := time.ParseInLocation(f.layout, s, time.Local); err == nil {
-			return t.Add(f.span), true
-		}
-	}
-	t, err := time.Parse(time.RFC3339Nano, s)
-	return t, err == nil
-}
 
 // found is an entry of a snapshot with the path it had.
 type found struct {
@@ -223,32 +121,46 @@ func (e *Engine) descend(m *catalog.Mark, from found, rest string) (hit found, e
 
 // List calls f for the entries of a snapshot, in the order of their names,
 // and ends with f's first error. Without a path these are the sources; with
-// the path of a directory, what is in it; with that of a file, the file.
+// the path of a directory, what is in it; with that of a file, the file. The
+// error after the last entry may be ErrDamaged or ErrNewer: a later snapshot
+// may be missing.
 func (e *Engine) List(ctx context.Context, o ListOptions, f func(Entry) error) error {
+	given := 0 // to f, before the catalog turned out to be damaged
 	return e.withCatalog(ctx, func() error {
-		m, err := e.mark(o.At)
-		if err != nil {
-			return err
-		}
-		hits, exact, err := e.at(m, o.Path)
-		if err != nil {
-			return err
-		}
-		inside := exact && hits[0].Kind == vault.KindDirectory
-		for _, h := range hits {
-			if !inside {
-				if err := f(entryOf(h)); err != nil {
-					return err
-				}
+		n := 0
+		return e.listAll(ctx, o, func(entry Entry) error {
+			if n++; n <= given {
+				return nil
 			}
-			if inside || o.Recursive {
-				if err := e.list(ctx, m, h, o.Recursive, f); err != nil {
-					return err
-				}
-			}
-		}
-		return nil
+			given = n
+			return f(entry)
+		})
 	})
+}
+
+func (e *Engine) listAll(ctx context.Context, o ListOptions, f func(Entry) error) error {
+	m, err := e.mark(o.At)
+	if err != nil {
+		return err
+	}
+	hits, exact, err := e.at(m, o.Path)
+	if err != nil {
+		return err
+	}
+	inside := exact && hits[0].Kind == vault.KindDirectory
+	for _, h := range hits {
+		if !inside {
+			if err := f(entryOf(h)); err != nil {
+				return err
+			}
+		}
+		if inside || o.Recursive {
+			if err := e.list(ctx, m, h, o.Recursive, f); err != nil {
+				return err
+			}
+		}
+	}
+	return e.unsure(m, o.At)
 }
 
 func (e *Engine) list(ctx context.Context, m *catalog.Mark, dir found, recursive bool, f func(Entry) error) error {
@@ -292,7 +204,8 @@ func entryOf(h found) Entry {
 
 // Restore writes back what a snapshot holds. With problems in the report,
 // everything else is restored; ErrDamaged means that the content of some
-// files is damaged in the vault, and they are left out.
+// files is damaged in the vault, and they are left out, or that the journal
+// is, and a later snapshot may be missing.
 func (e *Engine) Restore(ctx context.Context, o RestoreOptions) (RestoreReport, error) {
 	report := RestoreReport{Started: e.now()}
 	err := e.withCatalog(ctx, func() error { return e.restore(ctx, o, &report) })
@@ -335,6 +248,9 @@ func (e *Engine) restore(ctx context.Context, o RestoreOptions, report *RestoreR
 	report.Bytes, report.ReadBytes, report.Problems = r.Bytes, r.ReadBytes, nil
 	for _, p := range r.Problems {
 		report.Problems = append(report.Problems, Problem{filepath.Join(o.To, filepath.FromSlash(p.Path)), p.Err})
+	}
+	if err == nil {
+		err = e.unsure(m, o.At)
 	}
 	return errors.Join(err, r.Damage)
 }

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"errors"
 	"strings"
 	"text/tabwriter"
 
@@ -22,10 +23,10 @@ other verbs takes.`,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			return a.with(cmd.Context(), func(e *engine.Engine) error {
 				list, err := e.Snapshots(cmd.Context())
-				if err != nil {
-					return err
+				if len(list) > 0 || err == nil {
+					err = errors.Join(a.showSnapshots(list), err)
 				}
-				return a.showSnapshots(list)
+				return err
 			})
 		},
 	}

@@ -14,6 +14,9 @@ import (
 // folded of it: the vault was set back, or lost a part.
 var ErrLost = errors.New("the vault no longer holds what it did")
 
+// errGap is the reason of a segment that was never folded and must be there.
+var errGap = errors.New("missing, but a later one is there or was")
+
 // Stop is why a journal is not known to its end.
 type Stop struct {
 	Device seal.ID
@@ -180,7 +183,7 @@ func (c *Catalog) followOne(ctx context.Context, v *vault.Vault, j vault.Journal
 			if seq > j.Last {
 				return folded, nil
 			}
-			err = gap(j.Device, seq, storage.ErrNotFound) // a later one was there before we asked
+			err = gap(j.Device, seq, errGap) // a later one was there before we asked
 		}
 		if err == nil {
 			err = c.Fold(s)
