@@ -14,6 +14,10 @@ func TestAcceptance(t *testing.T) {
 	cache := openRoots(t)
 	url, servers := startServers(t)
 	rel := makeReleases(t, url)
+	t.Run("lint", func(t *testing.T) {
+		t.Parallel()
+		lintPackages(t, rel)
+	})
 	for _, sys := range systems() {
 		t.Run(sys.spec.Suite, func(t *testing.T) {
 			t.Parallel()
