@@ -80,8 +80,7 @@ func buckets() []string {
 
 // Catalog is an open catalog. It is safe for use by several goroutines.
 type Catalog struct {
-	db   *bbolt.DB
-	path string
+	db *bbolt.DB
 }
 
 // Open opens the catalog of a vault, or makes an empty one. One that cannot
@@ -109,7 +108,7 @@ func SetAside(path string) error {
 }
 
 func open(path string, id seal.Hash) (c *Catalog, err error) {
-	c = &Catalog{path: path}
+	c = &Catalog{}
 	err = guard(func() error {
 		c.db, err = bbolt.Open(path, 0o600, &bbolt.Options{
 			Timeout: time.Second, FreelistType: bbolt.FreelistMapType, NoStatistics: true})
@@ -147,9 +146,6 @@ func prepare(tx *bbolt.Tx, id seal.Hash) error {
 	}
 	return tx.Bucket([]byte(bucketMeta)).Put([]byte("of"), want)
 }
-
-// Path is the file of the catalog.
-func (c *Catalog) Path() string { return c.path }
 
 // Close closes the catalog.
 func (c *Catalog) Close() error {

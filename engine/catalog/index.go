@@ -112,15 +112,6 @@ func (c *Catalog) Pack(number uint64) (p *vault.Pack, err error) {
 	return p, nil
 }
 
-// PackKnown reports whether some segment names the pack.
-func (c *Catalog) PackKnown(id vault.PackID) (known bool, err error) {
-	err = c.view(func(tx *bbolt.Tx) error {
-		known = get(tx, bucketPackIDs, packKey(id)) != nil
-		return nil
-	})
-	return known, err
-}
-
 // Packs yields every pack in the order of (device, seq, random), until f
 // returns an error. f may use the catalog.
 func (c *Catalog) Packs(f func(*vault.Pack) error) error {

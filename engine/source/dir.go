@@ -30,6 +30,10 @@ func (d *Dir) Names() ([]string, error) {
 	return names, err
 }
 
+// Entry is what the directory itself is; its name is the path it was opened
+// by.
+func (d *Dir) Entry() (Entry, error) { return statFile(d.f, d.path) }
+
 // All lists the directory in the order of the bytes of the names, one entry
 // at a time: of a huge directory only the names are held. An entry that
 // vanished since its name was read is left out. An entry that cannot be
@@ -51,21 +55,6 @@ func (d *Dir) All() iter.Seq2[Entry, error] {
 			yield(Entry{}, err)
 		}
 	}
-}
-
-// ReadDir is All in a slice: the entries that could be examined, and the
-// first error. For directories of a size one can afford.
-func (d *Dir) ReadDir() ([]Entry, error) {
-	var entries []Entry
-	var first error
-	for e, err := range d.All() {
-		if err == nil {
-			entries = append(entries, e)
-		} else if first == nil {
-			first = err
-		}
-	}
-	return entries, first
 }
 
 // join puts a name behind a directory's path, for messages and for Windows.

@@ -43,6 +43,16 @@ func openTree(t *testing.T, path string) *Tree {
 	return tree
 }
 
+// entries lists a directory, or fails.
+func entries(t *testing.T, dir string) (list []Entry) {
+	t.Helper()
+	for e, err := range openDir(t, dir).All() {
+		must(t, err)
+		list = append(list, e)
+	}
+	return list
+}
+
 func must(t *testing.T, err error) {
 	t.Helper()
 	if err != nil {
@@ -56,10 +66,8 @@ func TestDirectoryIsListedInTheOrderOfBytes(t *testing.T) {
 	for _, i := range []int{4, 8, 0, 7, 2, 1, 6, 3, 5} {
 		put(t, dir, want[i], "")
 	}
-	entries, err := openDir(t, dir).ReadDir()
-	must(t, err)
 	var got []string
-	for _, e := range entries {
+	for _, e := range entries(t, dir) {
 		got = append(got, e.Name)
 	}
 	slices.Sort(want)
@@ -324,8 +332,8 @@ func TestSymlinkInTheWayIsNotFollowed(t *testing.T) {
 		if _, err := tree.Create(name + "/new"); !errors.Is(err, ErrInTheWay) {
 			t.Errorf("creating below the link %s: %v, expected ErrInTheWay", name, err)
 		}
-		if err := tree.MkdirAll(name + "/a/b"); !errors.Is(err, ErrInTheWay) {
-			t.Errorf("making directories below the link %s: %v, expected ErrInTheWay", name, err)
+		if err := tree.Mkdir(name + "/a"); !errors.Is(err, ErrInTheWay) {
+			t.Errorf("making a directory below the link %s: %v, expected ErrInTheWay", name, err)
 		}
 		if err := tree.SetMetadata(name, Entry{Kind: Directory, Mode: 0}); !errors.Is(err, ErrInTheWay) {
 			t.Errorf("setting the metadata of a directory on the link %s: %v", name, err)
@@ -359,18 +367,17 @@ func TestNothingThatExistsIsReplaced(t *testing.T) {
 			t.Errorf("%s: %v, expected fs.ErrExist", what, err)
 		}
 	}
-	if err := tree.MkdirAll("name"); !errors.Is(err, ErrInTheWay) {
-		t.Errorf("MkdirAll over a file: %v, expected ErrInTheWay", err)
+	if err := tree.Mkdir("name/below"); !errors.Is(err, ErrInTheWay) {
+		t.Errorf("Mkdir below a file: %v, expected ErrInTheWay", err)
 	}
-	must(t, tree.MkdirAll("a/b/c"))
-	must(t, tree.MkdirAll("a/b/c"))
 }
 
 func TestModificationTimeOfADirectoryHoldsWhenSetLast(t *testing.T) {
 	dir := t.TempDir()
 	tree := openTree(t, dir)
 	when := Time{1_111_111_111, 700}
-	must(t, tree.MkdirAll("d/e"))
+	must(t, tree.Mkdir("d"))
+	must(t, tree.Mkdir("d/e"))
 	f, err := tree.Create("d/e/f")
 	must(t, err)
 	_, err = f.WriteString("content")

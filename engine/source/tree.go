@@ -81,30 +81,6 @@ func (t *Tree) Mkdir(path string) error {
 	return dir.Mkdir(name, newDirMode)
 }
 
-// MkdirAll makes a directory and the parents it lacks; those that are there
-// are left as they are. The empty path is the directory of the Tree itself.
-func (t *Tree) MkdirAll(path string) error {
-	if path == "" {
-		return nil
-	}
-	for i := 0; i <= len(path); i++ {
-		if i < len(path) && path[i] != '/' {
-			continue
-		}
-		err := t.Mkdir(path[:i])
-		if errors.Is(err, fs.ErrExist) {
-			var e Entry
-			if e, err = t.Lstat(path[:i]); err == nil && e.Kind != Directory {
-				err = inTheWay(path[:i])
-			}
-		}
-		if err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
 // Create makes a new file for writing. The error is fs.ErrExist when
 // something has that name.
 func (t *Tree) Create(path string) (*os.File, error) {
@@ -138,16 +114,6 @@ func (t *Tree) Symlink(target, path string) error {
 		return err
 	}
 	return dir.Symlink(target, name)
-}
-
-// Link makes another name for a file of the tree, a hard link.
-func (t *Tree) Link(old, path string) error {
-	for _, p := range []string{old, path} {
-		if _, _, err := t.parent(p); err != nil {
-			return err
-		}
-	}
-	return t.top.Link(old, path)
 }
 
 // Special makes a FIFO, a socket or a device. The error is
