@@ -30,10 +30,8 @@ type piece struct {
 
 // file is a file that is not complete yet.
 type file struct {
-	entry   catalog.Entry
-	path    string // wanted
+	goal
 	handle  *os.File
-	created bool
 	planned bool  // all pieces are in plans
 	left    int64 // pieces that are planned and not written
 	failed  bool
@@ -48,13 +46,13 @@ type plan struct {
 }
 
 // add plans the content of a file.
-func (p *plan) add(path string, e catalog.Entry) error {
-	f := &file{entry: e, path: path}
+func (p *plan) add(g goal) error {
+	f := &file{goal: g}
 	if p.files == nil {
 		p.files = map[*file]struct{}{}
 	}
 	p.files[f] = struct{}{}
-	err := p.run.Catalog.EachChunk(p.run.ctx, p.run.Vault, &e.Node, func(id seal.Hash, at catalog.Address, offset uint64) error {
+	err := p.run.Catalog.EachChunk(p.run.ctx, p.run.Vault, &g.entry.Node, func(id seal.Hash, at catalog.Address, offset uint64) error {
 		p.pieces = append(p.pieces, piece{id, at, f, int64(offset)})
 		f.left++
 		if len(p.pieces) >= maxPieces {
@@ -63,8 +61,7 @@ func (p *plan) add(path string, e catalog.Entry) error {
 		return nil
 	})
 	if errors.Is(err, vault.ErrDamaged) {
-		p.fail(f, err)
-		err = nil
+		err = p.fail(f, err)
 	}
 	if err != nil {
 		return err
@@ -176,8 +173,8 @@ func (p *plan) salvage(pieces []piece) error {
 		content, err := p.run.Catalog.ReadChunk(p.run.ctx, p.run.Vault, q.id)
 		switch {
 		case errors.Is(err, vault.ErrDamaged):
-			p.fail(q.file, err)
-			err = nil
+			q.file.left--
+			err = errors.Join(p.fail(q.file, err), p.finish(q.file))
 		case err == nil:
 			err = p.writePiece(q, content)
 		}
@@ -198,36 +195,36 @@ func (p *plan) writePiece(q piece, content []byte) error {
 		if err == nil {
 			_, err = f.handle.WriteAt(content, q.offset)
 		}
-		if err != nil {
-			p.fail(f, err)
-		} else {
+		if err == nil {
 			p.run.report.Bytes += int64(len(content))
 			p.run.tell(f.path)
+		} else if err = p.fail(f, err); err != nil {
+			return err
 		}
 	}
 	return errors.Join(p.finish(f), context.Cause(p.run.ctx))
 }
 
 // reach makes sure that the file has an open handle.
-func (p *plan) reach(f *file) error {
+func (p *plan) reach(f *file) (err error) {
 	if f.handle != nil {
 		return nil
 	}
 	if len(p.open) >= maxOpen {
-		if err := p.shut(p.open[0]); err != nil {
-			return err
+		oldest := p.open[0]
+		if err := p.shut(oldest); err != nil {
+			if err = p.fail(oldest, err); err != nil {
+				return err
+			}
 		}
 	}
-	var err error
-	if f.created {
-		f.handle, err = p.run.tree.Open(p.run.actual(f.path))
+	if f.made {
+		f.handle, err = p.run.tree.Open(f.at)
 	} else {
-		err = p.run.place(f.path, vault.KindFile, func(path string) error {
-			h, err := p.run.tree.Create(path)
-			f.handle = h
+		err = p.run.begin(&f.goal, func(path string) (err error) {
+			f.handle, err = p.run.tree.Create(path)
 			return err
 		})
-		f.created = err == nil
 	}
 	if err == nil {
 		p.open = append(p.open, f)
@@ -246,28 +243,27 @@ func (p *plan) shut(f *file) error {
 	return err
 }
 
-// fail gives a file up: it is reported, and removed if it was made.
-func (p *plan) fail(f *file, err error) {
+// fail gives a file up: it is reported, and removed if it was made. The error
+// is one that ends the run.
+func (p *plan) fail(f *file, err error) error {
 	if f.failed {
-		return
+		return nil
 	}
-	f.failed = true
-	p.run.problem(f.path, err)
+	err = p.run.failed(f.path, err)
 	p.remove(f)
+	return err
 }
 
+// remove removes an incomplete file.
 func (p *plan) remove(f *file) {
-	err := p.shut(f)
-	if f.created {
-		err = errors.Join(err, p.run.tree.Remove(p.run.actual(f.path)))
-		f.created = false
-	}
-	if err != nil {
-		p.run.problem(f.path, fmt.Errorf("removing an incomplete file: %w", err))
+	f.failed = true
+	if err := errors.Join(p.shut(f), p.run.undo(&f.goal)); err != nil {
+		p.run.problem(f.path, err)
 	}
 }
 
-// finish completes a file when all of its pieces are written.
+// finish completes a file when all of its pieces are written. The error is
+// one that ends the run.
 func (p *plan) finish(f *file) error {
 	if f.left > 0 || !f.planned && !f.failed {
 		return nil
@@ -277,24 +273,25 @@ func (p *plan) finish(f *file) error {
 		return nil
 	}
 	err := p.reach(f) // also makes an empty file
+	if err == nil && f.over {
+		err = f.handle.Sync() // a power cut must not take both, the old and the new
+	}
 	if err == nil {
 		err = p.shut(f)
 	}
 	if err == nil {
-		err = p.run.tree.SetMetadata(p.run.actual(f.path), entryOf(f.entry))
-		p.run.report.Files++
+		err = p.run.complete(&f.goal)
 	}
 	if err != nil {
-		p.run.problem(f.path, err)
+		return p.fail(f, err)
 	}
+	p.run.report.Files++
 	return nil
 }
 
 // abandon removes the files that are not complete, after an error.
-func (p *plan) abandon() error {
+func (p *plan) abandon() {
 	for f := range p.files {
-		f.failed = true
 		p.remove(f)
 	}
-	return nil
 }

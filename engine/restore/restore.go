@@ -3,19 +3,20 @@
 // It promises that every byte it writes was verified against the id of its
 // chunk; that each range of a pack is read once for as many files as a plan
 // holds, in whole frames; that nothing outside of the target directory is
-// touched and, without Overwrite, nothing that exists; and that a file whose
-// content cannot be read whole is not left behind. Memory does not grow with
-// the number or size of files.
+// touched and, without Overwrite, nothing that exists; that Overwrite puts a
+// file or link in the place of another in one step, when it is complete, and
+// never in the place of what the same run made; and that a file whose content
+// cannot be read whole is not left behind. Memory does not grow with the
+// number or size of files; with Overwrite it holds the names of the
+// directories that were there, those on the way from the target to one entry.
 package restore
 
 import (
 	"context"
 	"errors"
 	"fmt"
-	"io/fs"
 	"os"
 	"slices"
-	"strings"
 	"time"
 
 	"holm.example/engine/catalog"
@@ -23,13 +24,6 @@ import (
 	"holm.example/engine/source"
 	"holm.example/engine/vault"
 )
-
-// ErrRenamed is the problem of an entry that got another name, because its own
-// was taken or is impossible in the target.
-var ErrRenamed = errors.New("restored under another name")
-
-// maxRenames bounds the suffixes that are tried for one name.
-const maxRenames = 10000
 
 // Request says what to restore.
 type Request struct {
@@ -41,9 +35,12 @@ type Request struct {
 	// all but the first get a suffix.
 	Entries []catalog.Entry
 	To      string // an existing directory
-	// Overwrite replaces what is in the way.
+	// Overwrite replaces files and links that are in the way, and restores
+	// into directories that are there.
 	Overwrite bool
-	Now       func() time.Time
+	// Keep are directories in the target that nothing is restored into.
+	Keep []source.FileID
+	Now  func() time.Time
 	// Progress is called at most every tenth of a second; it may be nil.
 	Progress func(path string, r *Report)
 }
@@ -68,7 +65,7 @@ type Report struct {
 // Run restores. The report is valid also with an error; damage of single
 // files is in Report.Damage and does not end the run.
 func Run(ctx context.Context, q Request) (*Report, error) {
-	r := &run{Request: q, ctx: ctx, report: &Report{}, renamed: map[string]string{}}
+	r := &run{Request: q, ctx: ctx, report: &Report{}, moved: map[string]string{}}
 	tree, err := source.OpenTree(q.To, os.Geteuid() == 0)
 	if err != nil {
 		return r.report, fmt.Errorf("opening the target: %w", err)
@@ -77,13 +74,9 @@ func Run(ctx context.Context, q Request) (*Report, error) {
 	defer tree.Close()
 	r.plan.run = r
 	r.Entries = r.apart(q.Entries)
-	for _, e := range r.Entries {
-		if err := r.entry("", e); err != nil {
-			return r.report, errors.Join(err, r.plan.abandon())
-		}
-	}
-	if err := r.plan.flush(); err != nil {
-		return r.report, errors.Join(err, r.plan.abandon())
+	if err := r.write(); err != nil {
+		r.plan.abandon()
+		return r.report, err
 	}
 	for _, e := range r.Entries {
 		if err := r.finishDirectories("", e); err != nil {
@@ -96,12 +89,29 @@ func Run(ctx context.Context, q Request) (*Report, error) {
 // run is one restore under way.
 type run struct {
 	Request
-	ctx     context.Context
-	tree    *source.Tree
-	report  *Report
-	plan    plan
-	renamed map[string]string // wanted path → path, where they differ
-	told    time.Time
+	ctx    context.Context
+	tree   *source.Tree
+	report *Report
+	plan   plan
+	// moved has the directories that are not where they were wanted: below
+	// the path that their parent has, the wanted name → path. It is empty if
+	// they could not be made.
+	moved map[string]string
+	told  time.Time
+}
+
+// write writes everything but the metadata of directories.
+func (r *run) write() error {
+	top, err := r.enter("")
+	if err != nil {
+		return fmt.Errorf("reading the target: %w", err)
+	}
+	for _, e := range r.Entries {
+		if err := r.entry(top, e); err != nil {
+			return err
+		}
+	}
+	return r.plan.flush()
 }
 
 func (r *run) problem(path string, err error) {
@@ -121,162 +131,103 @@ func (r *run) tell(path string) {
 	}
 }
 
-// apart gives entries that want one name, such as sources of one base name,
-// names of their own: the first keeps it, the others get a suffix that no
-// other wants. Without that, Overwrite would replace one by the other.
-func (r *run) apart(list []catalog.Entry) []catalog.Entry {
-	list = slices.Clone(list)
-	wanted, taken, last := map[string]bool{}, map[string]bool{}, map[string]int{}
-	for _, e := range list {
-		wanted[e.Name] = true
-	}
-	for i := range list {
-		name := list[i].Name
-		if !taken[name] {
-			taken[name] = true
-			continue
-		}
-		other := name
-		for n := max(2, last[name]+1); wanted[other] || taken[other]; n++ {
-			other, last[name] = fmt.Sprintf("%s~%d", name, n), n
-		}
-		taken[other] = true
-		list[i].Name = other
-		r.problem(name, fmt.Errorf("%w: %s", ErrRenamed, other))
-	}
-	return list
-}
-
-func below(dir, name string) string {
-	if dir == "" {
+func below(parent, name string) string {
+	if parent == "" {
 		return name
 	}
-	return dir + "/" + name
+	return parent + "/" + name
 }
 
 // entry restores one entry into a directory, or plans to. The error is one
 // that ends the run.
-func (r *run) entry(dir string, e catalog.Entry) error {
-	if err := r.ctx.Err(); err != nil {
+func (r *run) entry(d dir, e catalog.Entry) error {
+	if err := context.Cause(r.ctx); err != nil {
 		return err
 	}
-	path := below(dir, e.Name)
+	path := below(d.path, e.Name)
 	r.tell(path)
-	switch e.Kind {
-	case vault.KindDirectory:
-		return r.directory(path, e)
-	case vault.KindFile:
-		return r.plan.add(path, e)
+	if e.Kind == vault.KindDirectory {
+		return r.directory(d, path, e)
 	}
-	err := r.place(path, e.Kind, func(path string) error {
+	there, ok := r.had(d, e.Name)
+	g := goal{path: path, entry: e, over: ok && there.Kind != source.Directory}
+	if e.Kind == vault.KindFile {
+		return r.plan.add(g)
+	}
+	err := r.begin(&g, func(path string) error {
 		if e.Kind == vault.KindSymlink {
 			return r.tree.Symlink(e.Target, path)
 		}
 		return r.tree.Special(path, entryOf(e))
 	})
 	if err == nil {
+		err = r.complete(&g)
+	}
+	if err == nil {
 		r.report.Others++
-		err = r.tree.SetMetadata(r.actual(path), entryOf(e))
+		return nil
 	}
-	if err != nil {
-		r.problem(path, err)
+	return r.failed(path, err)
+}
+
+// failed reports what could not be restored, and returns an error if nothing
+// else can be written either.
+func (r *run) failed(path string, err error) error {
+	if isFull(err) {
+		return fmt.Errorf("restoring %s: %w: %w", path, err, ErrTarget)
 	}
+	r.problem(path, err)
 	return nil
 }
 
-// actual is where what was wanted at a path is.
-func (r *run) actual(path string) string {
-	if other, ok := r.renamed[path]; ok {
-		return other
+// directory makes a directory, or enters the one that was there, and restores
+// what is in it.
+func (r *run) directory(parent dir, path string, e catalog.Entry) error {
+	var d dir
+	var err error
+	if there, ok := r.had(parent, e.Name); !ok || there.Kind != source.Directory {
+		d.path, err = r.place(path, r.tree.Mkdir)
+	} else if slices.Contains(r.Keep, there.ID) && there.ID != (source.FileID{}) {
+		err = ErrKept
+	} else {
+		d, err = r.enter(path)
 	}
-	return path
-}
-
-// place makes an entry with do, under another name if the wanted one is taken
-// or impossible. With Overwrite what is in the way is removed, if it is not a
-// directory.
-func (r *run) place(path string, kind vault.EntryKind, do func(path string) error) error {
-	err := do(path)
-	if errors.Is(err, fs.ErrExist) && r.Overwrite && kind != vault.KindDirectory {
-		if there, lerr := r.tree.Lstat(path); lerr == nil && there.Kind != source.Directory {
-			if err = r.tree.Remove(path); err == nil {
-				err = do(path)
-			}
-		}
-	}
-	base := path
-	if errors.Is(err, source.ErrName) {
-		base = possible(path)
-		err = do(base)
-	}
-	for n := 2; errors.Is(err, fs.ErrExist) && n < maxRenames; n++ {
-		base = fmt.Sprintf("%s~%d", possible(path), n)
-		err = do(base)
-	}
-	if err == nil && base != path {
-		r.renamed[path] = base
-		r.problem(path, fmt.Errorf("%w: %s", ErrRenamed, base))
-	}
-	return err
-}
-
-// possible makes a path whose last name every file system takes.
-func possible(path string) string {
-	i := strings.LastIndexByte(path, '/') + 1
-	name := strings.Map(func(c rune) rune {
-		if c < ' ' || strings.ContainsRune(`<>:"\|?*`, c) {
-			return '_'
-		}
-		return c
-	}, path[i:])
-	if source.CheckName(name) == nil {
-		return path[:i] + name
-	}
-	return path[:i] + "_" + strings.TrimRight(name, ". ") + "_"
-}
-
-// directory makes a directory and what is in it.
-func (r *run) directory(path string, e catalog.Entry) error {
-	err := r.place(path, e.Kind, func(path string) error {
-		err := r.tree.Mkdir(path)
-		if errors.Is(err, fs.ErrExist) && r.Overwrite {
-			if there, lerr := r.tree.Lstat(path); lerr == nil && there.Kind == source.Directory {
-				return nil
-			}
-		}
-		return err
-	})
 	if err != nil {
-		r.problem(path, err)
-		return nil // nothing below can be restored
+		r.moved[path] = ""
+		return r.failed(path, err) // nothing below can be restored
+	}
+	if d.path != path {
+		r.moved[path] = d.path
 	}
 	r.report.Directories++
-	actual := r.actual(path)
 	return r.Catalog.Entries(r.Device, e.Directory, r.At, func(child catalog.Entry) error {
-		return r.entry(actual, child)
+		return r.entry(d, child)
 	})
 }
 
 // finishDirectories sets the metadata of directories, the deepest first, when
 // nothing in them will change any more.
-func (r *run) finishDirectories(dir string, e catalog.Entry) error {
+func (r *run) finishDirectories(parent string, e catalog.Entry) error {
 	if e.Kind != vault.KindDirectory {
 		return nil
 	}
-	path := r.actual(below(dir, e.Name))
+	path := below(parent, e.Name)
+	if at, ok := r.moved[path]; ok {
+		path = at
+	}
+	if path == "" {
+		return nil // reported when it could not be made
+	}
 	err := r.Catalog.Entries(r.Device, e.Directory, r.At, func(child catalog.Entry) error {
 		return r.finishDirectories(path, child)
 	})
 	if err != nil {
 		return err
 	}
-	if _, err := r.tree.Lstat(path); errors.Is(err, fs.ErrNotExist) {
-		return nil // reported when it could not be made
-	}
 	if err := r.tree.SetMetadata(path, entryOf(e)); err != nil {
 		r.problem(path, err)
 	}
-	return r.ctx.Err()
+	return context.Cause(r.ctx)
 }
 
 // entryOf is what package source sets as metadata.

@@ -160,7 +160,7 @@ func RemoveTemporary(dir string, before time.Time) error {
 // write puts the contents of src under name, by way of a temporary file.
 func write(d disk, name string, src io.Reader, perm fs.FileMode, replace bool) error {
 	dir := filepath.Dir(name)
-	temporary := filepath.Join(dir, temporaryName())
+	temporary := filepath.Join(dir, TemporaryName())
 	if err := fill(d, temporary, src, perm); err != nil {
 		return named(name, err)
 	}
@@ -255,8 +255,9 @@ func mkdirAll(dir string, perm fs.FileMode, mkdir func(string, fs.FileMode) erro
 	return syncDir(parent)
 }
 
-// temporaryName returns a new name for a temporary file.
-func temporaryName() string {
+// TemporaryName returns a new base name that IsTemporary knows, for whoever
+// writes a file beside the one it will replace.
+func TemporaryName() string {
 	var b [temporaryRandom]byte
 	rand.Read(b[:]) // never fails, crypto/rand says
 	return temporaryPrefix + hex.EncodeToString(b[:]) + temporarySuffix

@@ -262,7 +262,7 @@ func TestRenameMovesBetweenDirectories(t *testing.T) {
 
 func TestRemoveTemporaryTakesOldTemporaryFilesOnly(t *testing.T) {
 	dir := t.TempDir()
-	old, young := temporaryName(), temporaryName()
+	old, young := TemporaryName(), TemporaryName()
 	now := time.Now()
 	for name, age := range map[string]time.Duration{old: time.Hour, young: 0, "data": time.Hour, ".holm-zz.tmp": time.Hour} {
 		file := filepath.Join(dir, name)
@@ -284,7 +284,7 @@ func TestRemoveTemporaryTakesOldTemporaryFilesOnly(t *testing.T) {
 
 func TestIsTemporaryKnowsOnlyItsOwnNames(t *testing.T) {
 	for name, want := range map[string]bool{
-		temporaryName():                true,
+		TemporaryName():                true,
 		".holm-0123456789abcdef.tmp":   true,
 		".holm-0123456789abcdeg.tmp":   false,
 		".holm-0123456789abcde.tmp":    false,

@@ -1,0 +1,154 @@
+package restore
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"slices"
+	"strings"
+
+	"holm.example/engine/catalog"
+	"holm.example/engine/source"
+	"holm.example/internal/durable"
+)
+
+// maxRenames bounds the suffixes that are tried for one name.
+const maxRenames = 10000
+
+// dir is a directory of the target that entries are restored into.
+type dir struct {
+	path string // below the target, "" for itself
+	// there are the names that it had before this run, sorted: with Overwrite
+	// they, and no others, may be replaced. Case and spelling count even where
+	// the file system does not tell them apart: each is the wanted name of one
+	// entry at most.
+	there []string
+}
+
+// enter begins to restore into a directory that was there before the run.
+func (r *run) enter(path string) (d dir, err error) {
+	d.path = path
+	if r.Overwrite {
+		d.there, err = r.tree.Names(path)
+	}
+	return d, err
+}
+
+// had tells what had a name in a directory before the run, if this run may
+// replace it or restore into it.
+func (r *run) had(d dir, name string) (e source.Entry, ok bool) {
+	if _, ok = slices.BinarySearch(d.there, name); !ok {
+		return e, false
+	}
+	e, err := r.tree.Lstat(below(d.path, name))
+	return e, err == nil
+}
+
+// goal is an entry, no directory, that is being restored.
+type goal struct {
+	entry catalog.Entry
+	path  string // wanted
+	at    string // where it is made: path, another name for it, or a temporary one
+	over  bool   // at is temporary: path is replaced when all is done
+	made  bool   // there is something of ours at at
+}
+
+// begin makes an entry with do.
+func (r *run) begin(g *goal, do func(path string) error) (err error) {
+	if g.over {
+		g.at = g.path[:strings.LastIndexByte(g.path, '/')+1] + durable.TemporaryName()
+		err = do(g.at)
+	} else {
+		g.at, err = r.place(g.path, do)
+	}
+	g.made = err == nil
+	return err
+}
+
+// complete gives an entry its metadata, and then its name. Metadata that is
+// refused is reported; with an error nothing is left of the entry.
+func (r *run) complete(g *goal) error {
+	if err := r.tree.SetMetadata(g.at, entryOf(g.entry)); err != nil {
+		r.problem(g.path, err)
+	}
+	if !g.over {
+		return nil
+	}
+	if err := r.tree.Replace(g.at, g.path); err != nil {
+		return errors.Join(err, r.undo(g))
+	}
+	g.at = g.path
+	return nil
+}
+
+// undo removes what begin made.
+func (r *run) undo(g *goal) error {
+	if !g.made {
+		return nil
+	}
+	g.made = false
+	if err := r.tree.Remove(g.at); err != nil {
+		return fmt.Errorf("removing what is incomplete: %w", err)
+	}
+	return nil
+}
+
+// place makes an entry with do where nothing is, under another name if the
+// wanted one is taken or impossible, and returns where.
+func (r *run) place(path string, do func(path string) error) (at string, err error) {
+	at = path
+	err = do(at)
+	if errors.Is(err, source.ErrName) {
+		at = possible(path)
+		err = do(at)
+	}
+	for n := 2; errors.Is(err, fs.ErrExist) && n < maxRenames; n++ {
+		at = fmt.Sprintf("%s~%d", possible(path), n)
+		err = do(at)
+	}
+	if err == nil && at != path {
+		r.problem(path, fmt.Errorf("%w: %s", ErrRenamed, at))
+	}
+	return at, err
+}
+
+// possible makes a path whose last name every file system takes.
+func possible(path string) string {
+	i := strings.LastIndexByte(path, '/') + 1
+	name := strings.Map(func(c rune) rune {
+		if c < ' ' || strings.ContainsRune(`<>:"\|?*`, c) {
+			return '_'
+		}
+		return c
+	}, path[i:])
+	if source.CheckName(name) == nil {
+		return path[:i] + name
+	}
+	return path[:i] + "_" + strings.TrimRight(name, ". ") + "_"
+}
+
+// apart gives entries that want one name, such as sources of one base name,
+// names of their own: the first keeps it, the others get a suffix that no
+// other wants. Without that, Overwrite would replace one by the other.
+func (r *run) apart(list []catalog.Entry) []catalog.Entry {
+	list = slices.Clone(list)
+	wanted, taken, last := map[string]bool{}, map[string]bool{}, map[string]int{}
+	for _, e := range list {
+		wanted[e.Name] = true
+	}
+	for i := range list {
+		name := list[i].Name
+		if !taken[name] {
+			taken[name] = true
+			continue
+		}
+		other := name
+		for n := max(2, last[name]+1); wanted[other] || taken[other]; n++ {
+			other, last[name] = fmt.Sprintf("%s~%d", name, n), n
+		}
+		taken[other] = true
+		list[i].Name = other
+		r.problem(name, fmt.Errorf("%w: %s", ErrRenamed, other))
+	}
+	return list
+}
