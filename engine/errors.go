@@ -45,6 +45,11 @@ var (
 	ErrNoPath = errors.New("not in the snapshot")
 	// ErrRenamed: an entry was restored under another name.
 	ErrRenamed = restore.ErrRenamed
+	// ErrTarget: what is restored into is full or read-only.
+	ErrTarget = restore.ErrTarget
+	// ErrOwnPlace: a directory in the vault or in the data directory was named
+	// for something else.
+	ErrOwnPlace = errors.New("nothing else may be put there")
 	// ErrChanged: a file changed each time it was read.
 	ErrChanged = backup.ErrChanged
 	// ErrNotEmpty: a new vault is to be made where other files are.

@@ -77,6 +77,9 @@ func enter(ctx context.Context, o Options, get func(where string) (*vault.Vault,
 	if err != nil {
 		return info, fmt.Errorf("finding the vault: %w", err)
 	}
+	if err := checkBeside(o.DataDir, where); err != nil {
+		return info, err
+	}
 	lock, err := makeDataDir(o.DataDir, o.now())
 	if err != nil {
 		return info, err

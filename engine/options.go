@@ -139,8 +139,10 @@ type RestoreOptions struct {
 	// To is the directory to restore into; it is made if it is missing. Each
 	// source or path is restored as To/<its base name>.
 	To string
-	// Overwrite replaces files that are in the way. Without it nothing that
-	// exists is touched: what would collide gets a suffix.
+	// Overwrite restores into directories that are there, and replaces files
+	// and links that are in the way, each in one step when the new one is
+	// complete. Without it nothing that exists is touched: what would collide
+	// gets a suffix.
 	Overwrite bool
 	// Progress is called now and then, from one goroutine; it may be nil.
 	Progress func(Progress)
@@ -154,8 +156,10 @@ type RestoreReport struct {
 	Others      int64
 	Bytes       int64 // written
 	ReadBytes   int64 // sealed bytes read from packs
-	Started     time.Time
-	Finished    time.Time
+	// Complete says that everything was tried: an error is about damage.
+	Complete bool
+	Started  time.Time
+	Finished time.Time
 	// Problems are entries that could not be written as they were, or got
 	// another name (the error is ErrRenamed).
 	Problems []Problem

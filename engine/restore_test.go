@@ -254,3 +254,14 @@ func TestInterruptedOverwriteLeavesEachFileOldOrNew(t *testing.T) {
 		t.Errorf("only %d interrupts", halfway)
 	}
 }
+func TestPathGivenTwiceIsRestoredOnce(t *testing.T) {
+	s := newScene(t)
+	s.put("src", map[string][]byte{"d/f": []byte("f")})
+	s.backup(s.data)
+	to := filepath.Join(s.dir, "to")
+	r, err := s.restoreTo(RestoreOptions{To: to, Paths: []string{"src/d", filepath.Join(s.src, "d"), "src/d/f", "src/d"}})
+	want := map[string]string{"d/f": "f", "f": "f"}
+	if got := contents(t, to); err != nil || len(r.Problems) != 0 || !maps.Equal(got, want) {
+		t.Errorf("restored %q, problems %v, %v", got, r.Problems, err)
+	}
+}

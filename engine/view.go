@@ -205,7 +205,9 @@ func entryOf(h found) Entry {
 // Restore writes back what a snapshot holds. With problems in the report,
 // everything else is restored; ErrDamaged means that the content of some
 // files is damaged in the vault, and they are left out, or that the journal
-// is, and a later snapshot may be missing.
+// is, and a later snapshot may be missing: the report says Complete then.
+// ErrTarget and the error of ctx end a restore early. What was complete until
+// then stays.
 func (e *Engine) Restore(ctx context.Context, o RestoreOptions) (RestoreReport, error) {
 	report := RestoreReport{Started: e.now()}
 	err := e.withCatalog(ctx, func() error { return e.restore(ctx, o, &report) })
@@ -214,6 +216,9 @@ func (e *Engine) Restore(ctx context.Context, o RestoreOptions) (RestoreReport, 
 }
 
 func (e *Engine) restore(ctx context.Context, o RestoreOptions, report *RestoreReport) error {
+	if err := checkApart("", o.To, e.ownPlaces()...); err != nil {
+		return err
+	}
 	m, err := e.mark(o.At)
 	if err != nil {
 		return err
@@ -225,14 +230,19 @@ func (e *Engine) restore(ctx context.Context, o RestoreOptions, report *RestoreR
 	if len(paths) == 0 {
 		paths = []string{""}
 	}
-	q := restore.Request{Vault: e.vault, Catalog: e.catalog, Device: m.Device, At: m.At, To: o.To, Overwrite: o.Overwrite, Now: e.now}
-	for _, p := range paths {
+	q := restore.Request{Vault: e.vault, Catalog: e.catalog, Device: m.Device, At: m.At, To: o.To,
+		Overwrite: o.Overwrite, Keep: e.ownIDs(), Now: e.now}
+	asked := map[string]int{} // a path that is named twice is restored once
+	for i, p := range paths {
 		hits, _, err := e.at(m, p)
 		if err != nil {
 			return err
 		}
 		for _, h := range hits {
-			q.Entries = append(q.Entries, h.Entry)
+			if by, ok := asked[h.path]; !ok || by == i {
+				asked[h.path] = i
+				q.Entries = append(q.Entries, h.Entry)
+			}
 		}
 	}
 	if o.Progress != nil {
@@ -249,7 +259,7 @@ func (e *Engine) restore(ctx context.Context, o RestoreOptions, report *RestoreR
 	for _, p := range r.Problems {
 		report.Problems = append(report.Problems, Problem{filepath.Join(o.To, filepath.FromSlash(p.Path)), p.Err})
 	}
-	if err == nil {
+	if report.Complete = err == nil; report.Complete {
 		err = e.unsure(m, o.At)
 	}
 	return errors.Join(err, r.Damage)
