@@ -43,7 +43,23 @@ func initVault(ctx context.Context, o Options, wrap storeOf) (Info, error) {
 			d = seal.DefaultDerivation()
 		}
 		return v, v.PutPassphraseKey(ctx, rand.Reader, o.Passphrase, d)
-	}, (*vault.Vault).PutConfig)
+	}, establish)
+}
+
+// establish commits a new vault, and clears away what is left of others: what an
+// Init before us has left if it was stopped, or what this one has put if
+// another one was first.
+func establish(ctx context.Context, v *vault.Vault) error {
+	err := v.PutConfig(ctx)
+	if errors.Is(err, ErrVaultExists) {
+		return errors.Join(err, v.Sweep(ctx, func(id seal.Hash) bool { return id == v.ID }))
+	}
+	if err != nil {
+		return err
+	}
+	// The vault is made; what stays if this fails counts for nothing.
+	_ = v.Sweep(ctx, func(id seal.Hash) bool { return id != v.ID })
+	return nil
 }
 
 // Join makes the data directory a new device of a vault that is there.
@@ -63,13 +79,13 @@ func join(ctx context.Context, o Options, wrap storeOf) (Info, error) {
 			return nil, err
 		}
 		return v, v.UnlockWithPassphrase(ctx, o.Passphrase)
-	}, func(*vault.Vault, context.Context) error { return nil })
+	}, func(context.Context, *vault.Vault) error { return nil })
 }
 
 // enter is what Init and Join share: get an unlocked vault, add a device to
 // it, commit, remember.
 func enter(ctx context.Context, o Options, get func(where string) (*vault.Vault, error),
-	commit func(*vault.Vault, context.Context) error) (info Info, err error) {
+	commit func(context.Context, *vault.Vault) error) (info Info, err error) {
 	if len(o.Passphrase) == 0 {
 		return info, ErrNoPassphrase
 	}
@@ -93,7 +109,7 @@ func enter(ctx context.Context, o Options, get func(where string) (*vault.Vault,
 	if err := f.newDevice(ctx, v, o.DeviceName, o.now(), rand.Reader); err != nil {
 		return info, err
 	}
-	if err := commit(v, ctx); err != nil {
+	if err := commit(ctx, v); err != nil {
 		return info, err
 	}
 	return f.info(), f.save()
@@ -161,10 +177,11 @@ func (f *stateFile) newDevice(ctx context.Context, v *vault.Vault, name string, 
 	}
 	c.Signing = [32]byte(ed25519.NewKeyFromSeed(signing[:]).Public().(ed25519.PublicKey))
 	c.HPKE = [32]byte(key.Public())
-	if err := v.PutCard(ctx, c); err != nil {
+	// The key says whose card it is, should we be stopped in between.
+	if err := v.PutDeviceKey(ctx, c); err != nil {
 		return err
 	}
-	if err := v.PutDeviceKey(ctx, c); err != nil {
+	if err := v.PutCard(ctx, c); err != nil {
 		return err
 	}
 	s := &f.state

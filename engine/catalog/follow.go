@@ -166,6 +166,12 @@ func (c *Catalog) followOne(ctx context.Context, v *vault.Vault, j vault.Journal
 	}
 	if !known {
 		card, err := v.ReadCard(ctx, j.Device)
+		if errors.Is(err, vault.ErrForeign) {
+			if j.Last == 0 {
+				return false, nil
+			}
+			err = fmt.Errorf("%w, with a journal: %w", err, vault.ErrDamaged)
+		}
 		if err != nil {
 			return false, err
 		}

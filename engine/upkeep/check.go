@@ -119,7 +119,7 @@ func (c *check) tell(object string) {
 // journals reads every journal from its first segment to its last, and
 // compares what any device has seen of it.
 func (c *check) journals() error {
-	ids, err := c.Vault.Devices(c.ctx)
+	listed, err := c.Vault.Journals(c.ctx)
 	if err != nil {
 		return err
 	}
@@ -128,9 +128,16 @@ func (c *check) journals() error {
 		return err
 	}
 	ends := map[seal.ID]uint64{}
-	for _, id := range ids {
-		c.report.Devices++
+	for _, j := range listed {
+		id := j.Device
 		end, err := c.journal(id, seen[id])
+		if errors.Is(err, vault.ErrForeign) {
+			if j.Last == 0 {
+				continue
+			}
+			err = fmt.Errorf("%w, with a journal: %w", err, vault.ErrDamaged)
+		}
+		c.report.Devices++
 		if err := c.found(vault.JournalPrefix(id), err); err != nil {
 			return err
 		}

@@ -6,6 +6,7 @@ import (
 	"crypto/ed25519"
 	"errors"
 	"fmt"
+	"strings"
 
 	"holm.example/engine/seal"
 	"holm.example/engine/storage"
@@ -122,7 +123,8 @@ func (v *Vault) PutCard(ctx context.Context, c *Card) error {
 	return err
 }
 
-// ReadCard reads the card of a device.
+// ReadCard reads the card of a device: ErrForeign for one that belongs to
+// another vault, else ErrDamaged for one that does not verify.
 func (v *Vault) ReadCard(ctx context.Context, device seal.ID) (*Card, error) {
 	name := CardName(device)
 	b, err := v.Store.Get(ctx, name, MaxCard)
@@ -130,10 +132,71 @@ func (v *Vault) ReadCard(ctx context.Context, device seal.ID) (*Card, error) {
 		return nil, objectError(name, err)
 	}
 	c, err := v.ParseCard(device, b)
-	if err != nil {
-		return nil, damaged(name, err)
+	if err == nil {
+		return c, nil
 	}
-	return c, nil
+	if errors.Is(err, seal.ErrSignature) {
+		foreign, keysErr := v.foreign(ctx, device)
+		if keysErr != nil {
+			return nil, keysErr
+		}
+		if foreign {
+			return nil, fmt.Errorf("%s: %w", name, ErrForeign)
+		}
+	}
+	return nil, damaged(name, err)
+}
+
+// foreign reports whether the wrapped keys of a device say that it belongs to
+// another vault.
+func (v *Vault) foreign(ctx context.Context, device seal.ID) (bool, error) {
+	foreign, prefix := false, DeviceKeyPrefix(device)
+	for o, err := range v.Store.List(ctx, prefix) {
+		if err != nil {
+			return false, fmt.Errorf("listing keys: %w", err)
+		}
+		b, err := v.Store.Get(ctx, o.Name, seal.MaxKeyObject)
+		if outOfReach(err) {
+			return false, fmt.Errorf("reading %s: %w", o.Name, err)
+		}
+		var id seal.Hash
+		if err == nil {
+			id, err = seal.WrappedVault(b)
+		}
+		if err != nil || id == v.ID {
+			return false, nil
+		}
+		foreign = true
+	}
+	return foreign, nil
+}
+
+// Sweep removes the wrapped keys, and the cards of their devices, whose vault
+// drop says so of. Init clears away what others have left, and what it has
+// put itself when it came second.
+func (v *Vault) Sweep(ctx context.Context, drop func(vault seal.Hash) bool) error {
+	for o, err := range v.Store.List(ctx, KeysPrefix) {
+		if err != nil {
+			return fmt.Errorf("listing keys: %w", err)
+		}
+		b, err := v.Store.Get(ctx, o.Name, seal.MaxKeyObject)
+		if err != nil {
+			return fmt.Errorf("reading %s: %w", o.Name, err)
+		}
+		if id, err := seal.WrappedVault(b); err != nil || !drop(id) {
+			continue
+		}
+		owner, _, ok := strings.Cut(o.Name[len(KeysPrefix):], "-")
+		if device, err := ParseID(owner); ok && err == nil { // the card first: its key says whose it is
+			if err := v.Store.Delete(ctx, CardName(device)); err != nil {
+				return fmt.Errorf("removing a card: %w", err)
+			}
+		}
+		if err := v.Store.Delete(ctx, o.Name); err != nil {
+			return fmt.Errorf("removing a key: %w", err)
+		}
+	}
+	return nil
 }
 
 // key is the card's signing key.

@@ -17,6 +17,9 @@ var (
 	ErrNoVault = errors.New("no vault here")
 	// ErrVaultExists is returned by Create when a store holds a vault.
 	ErrVaultExists = errors.New("a vault is here already")
+	// ErrForeign is returned for the card of a device of another vault, which
+	// an init that was stopped or came second has left.
+	ErrForeign = errors.New("card of another vault")
 	// ErrBadMemory is returned when what was just sealed does not open to what
 	// it was made of.
 	ErrBadMemory = errors.New("what was sealed differs from its source: memory or processor fault")

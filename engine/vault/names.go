@@ -84,9 +84,15 @@ func CardName(device seal.ID) string {
 	return DevicesPrefix + hex.EncodeToString(device[:]) + "/card"
 }
 
+// DeviceKeyPrefix is the prefix of the names of all keyrings wrapped for a
+// device.
+func DeviceKeyPrefix(device seal.ID) string {
+	return KeysPrefix + hex.EncodeToString(device[:]) + "-"
+}
+
 // DeviceKeyName is the object name of the keyring wrapped for a device.
 func DeviceKeyName(device seal.ID, epoch uint32) string {
-	return KeysPrefix + hex.EncodeToString(device[:]) + "-" + strconv.FormatUint(uint64(epoch), 10)
+	return DeviceKeyPrefix(device) + strconv.FormatUint(uint64(epoch), 10)
 }
 
 // KeyName is the object name of a keyring wrapped for a passphrase.

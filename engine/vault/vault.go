@@ -85,8 +85,7 @@ func (v *Vault) put(ctx context.Context, name string, b []byte) error {
 // UnlockWithDevice opens the vault with the newest keyring that is wrapped
 // for the device.
 func (v *Vault) UnlockWithDevice(ctx context.Context, device seal.ID, key seal.DeviceKey) error {
-	prefix := DeviceKeyName(device, 0)
-	prefix = prefix[:len(prefix)-1]
+	prefix := DeviceKeyPrefix(device)
 	var newest *seal.Keyring
 	for o, err := range v.Store.List(ctx, prefix) {
 		if err != nil {
