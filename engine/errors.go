@@ -56,8 +56,8 @@ var (
 	ErrNotEmpty = errors.New("the directory holds other files")
 	// ErrNoPassphrase: an empty passphrase protects nothing.
 	ErrNoPassphrase = errors.New("empty passphrase")
-	// ErrNothing: none of the sources is there.
-	ErrNothing = errors.New("none of the sources is there")
+	// ErrNothing: none of the sources is there, or could be read at all.
+	ErrNothing = errors.New("none of the sources is there and can be read")
 	// ErrState: both copies of the state file are damaged.
 	ErrState = errors.New("the state of this data directory is damaged")
 )

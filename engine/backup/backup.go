@@ -14,9 +14,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"io/fs"
 	"os"
-	"path/filepath"
 	"runtime"
 	"time"
 
@@ -55,7 +53,8 @@ type Report struct {
 type Request struct {
 	Paths []string // absolute and clean
 	Label string
-	// Own are directories of holm itself whose contents are left out.
+	// Own are directories of holm itself whose contents are left out, under
+	// whatever name they are met.
 	Own []string
 	// Progress is called at most every tenth of a second; it may be nil.
 	Progress func(path string, r *Report)
@@ -68,23 +67,27 @@ func Run(ctx context.Context, w *Writer, q Request) (*Report, error) {
 	var gear [256]uint64
 	w.Vault.Keys.Gear(&gear)
 	cutter := chunk.NewCutter(&gear, chunk.Sizes(w.Vault.Config.Chunker))
-	skip := map[string]bool{}
-	for _, dir := range q.Own {
-		skip[filepath.ToSlash(dir)] = true
+	own, err := examineOwn(q.Own)
+	if err != nil {
+		return report, err
 	}
 	var scanned []seal.ID
 	for _, path := range q.Paths {
-		src, err := w.sourceOf(ctx, path)
+		src, err := w.sourceOf(ctx, path, own)
+		var broken *readError
+		if errors.As(err, &broken) {
+			report.Problems = append(report.Problems, Problem{path, broken.err})
+			continue
+		}
 		if err != nil {
 			return report, err
 		}
-		s := &scanner{ctx: ctx, w: w, cutter: cutter, source: src, skip: skip, report: report,
+		s := &scanner{ctx: ctx, w: w, cutter: cutter, source: src, own: own, report: report,
 			tell: teller(w.Now, q.Progress, report), frames: []*frame{{dir: src.ID}}}
-		there, err := s.scan()
-		if err != nil {
+		if err := source.Walk(ctx, path, s); err != nil {
 			return report, err
 		}
-		if there {
+		if s.held {
 			scanned = append(scanned, src.ID)
 		}
 	}
@@ -122,7 +125,11 @@ func teller(now func() time.Time, progress func(string, *Report), r *Report) fun
 }
 
 // sourceOf returns the source of a path, a new one if this device has none.
-func (w *Writer) sourceOf(ctx context.Context, path string) (catalog.Source, error) {
+// A readError is for the report.
+func (w *Writer) sourceOf(ctx context.Context, path string, own own) (catalog.Source, error) {
+	if own.hold(path) {
+		return catalog.Source{}, &readError{ErrOwn}
+	}
 	list, err := w.Catalog.Sources(w.Device.Card.Device)
 	if err != nil {
 		return catalog.Source{}, err
@@ -134,32 +141,10 @@ func (w *Writer) sourceOf(ctx context.Context, path string) (catalog.Source, err
 	}
 	s := catalog.Source{Path: path, System: runtime.GOOS}
 	if _, err := os.Lstat(path); err != nil {
-		return s, nil // nothing to declare; the scan reports it
+		return s, &readError{err} // nothing to declare
 	}
 	if _, err := io.ReadFull(w.Random, s.ID[:]); err != nil {
 		return s, fmt.Errorf("naming a source: %w", err)
 	}
 	return s, w.Add(ctx, &vault.Source{ID: s.ID, Path: s.Path, System: s.System})
-}
-
-// scan scans the source and reports whether it was there.
-func (s *scanner) scan() (there bool, err error) {
-	e, err := source.Lstat(s.source.Path)
-	if err != nil {
-		if errors.Is(err, fs.ErrNotExist) || s.source.ID == (seal.ID{}) {
-			s.report.Problems = append(s.report.Problems, Problem{s.source.Path, err})
-			return false, nil
-		}
-		return true, s.Problem("", err)
-	}
-	if e.Kind == source.Directory {
-		return true, source.Walk(s.ctx, s.source.Path, s)
-	}
-	dir, err := source.OpenDir(filepath.Dir(s.source.Path))
-	if err != nil {
-		return true, s.Problem("", err)
-	}
-	defer dir.Close()
-	e.Name = filepath.Base(s.source.Path)
-	return true, s.Visit(dir, "", e)
 }

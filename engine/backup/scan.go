@@ -33,10 +33,13 @@ type scanner struct {
 	w      *Writer
 	cutter *chunk.Cutter
 	source catalog.Source
-	skip   map[string]bool // directories of ours, whose contents are left out
+	own    own // what is left out
 	tell   func(path string)
 	report *Report
 	frames []*frame
+	// held says that the vault has a state of the source, or will have with
+	// this run: one that never could be opened is no part of a mark.
+	held bool
 }
 
 // frame is a directory that is being scanned, and what the catalog knows to
@@ -71,6 +74,7 @@ func (s *scanner) know(f *frame, name string) (*catalog.Entry, error) {
 				f.after = e.Name
 			case e.Name == name:
 				f.known, f.after = f.known[i+1:], e.Name
+				s.held = true
 				return e, nil
 			default:
 				f.known = f.known[i:]
@@ -119,12 +123,11 @@ func (s *scanner) Enter(path string, e source.Entry) error {
 		node.Directory = known.Directory
 	}
 	if known == nil || !sameNode(&known.Node, &node) {
-		s.changed(known)
-		if err := s.w.Add(s.ctx, &vault.Put{EntryName: at, Node: node}); err != nil {
+		if err := s.put(at, node, known); err != nil {
 			return err
 		}
 	}
-	if s.skip[s.fullPath(path)] {
+	if s.own.is(s.fullPath(path), e) {
 		return source.SkipDir
 	}
 	s.frames = append(s.frames, &frame{path: path, dir: node.Directory, end: isNew})
@@ -216,16 +219,17 @@ func (s *scanner) Visit(dir *source.Dir, path string, e source.Entry) error {
 	if known != nil && sameNode(&known.Node, &node) {
 		return nil
 	}
-	s.changed(known)
-	return s.w.Add(s.ctx, &vault.Put{EntryName: at, Node: node})
+	return s.put(at, node, known)
 }
 
-// changed counts an entry that is put.
-func (s *scanner) changed(known *catalog.Entry) {
+// put puts an entry that is new or changed.
+func (s *scanner) put(at vault.EntryName, node vault.Node, known *catalog.Entry) error {
+	s.held = true
 	s.report.Changed++
 	if known == nil {
 		s.report.New++
 	}
+	return s.w.Add(s.ctx, &vault.Put{EntryName: at, Node: node})
 }
 
 // file puts a file if it is new or changed.
@@ -250,8 +254,7 @@ func (s *scanner) file(dir *source.Dir, path string, at vault.EntryName, e sourc
 	case err != nil:
 		return err
 	}
-	s.changed(known)
-	return s.w.Add(s.ctx, &vault.Put{EntryName: at, Node: node})
+	return s.put(at, node, known)
 }
 
 // readError is an error of a source, as opposed to one of the vault.
