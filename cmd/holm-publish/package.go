@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"path/filepath"
 
 	"github.com/spf13/cobra"
 
@@ -71,6 +72,23 @@ func (a *app) pack(ctx context.Context, flags buildFlags) (*packaging.Release, e
 	if err != nil {
 		return nil, err
 	}
+	if err := a.checkPackages(store, release); err != nil {
+		return nil, err
+	}
 	done()
 	return release, nil
+}
+
+// checkPackages has rpm, where the machine has it, read the RPM packages of a
+// release as a client does that holds the channel's keys.
+func (a *app) checkPackages(store *signing.Store, release *packaging.Release) error {
+	ring, err := rpmKeys(store, release.Channel)
+	if err != nil {
+		return err
+	}
+	var names []string
+	for _, f := range release.Select(packaging.KindRPM) {
+		names = append(names, filepath.Join(packaging.Folder(a.dist, release.Version), filepath.FromSlash(f.Name)))
+	}
+	return signing.CheckPackages(ring, names...)
 }

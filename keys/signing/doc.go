@@ -14,8 +14,10 @@
 // Every signature is verified right after it is made, by another OpenPGP
 // implementation (package keys, on ProtonMail's library) and by the witnesses
 // that the machine has (gpgv, sqv). One that does not verify is never returned.
+// rpm reads whole packages only: CheckPackages has it verify finished ones.
 //
 // Secret key files are OpenPGP transferable secret keys that gpg and sq read
 // as well; a passphrase protects them with iterated S2K and AES-256. Store is
-// the folder that holds the keys of a site.
+// the folder that holds the keys of a site: it never replaces a secret key, and
+// one process at a time changes it.
 package signing

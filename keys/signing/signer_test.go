@@ -107,6 +107,31 @@ func TestTheMachinesWitnessesAcceptGoodSignaturesAndNoOthers(t *testing.T) {
 	}
 }
 
+func TestTheMachinesWitnessesReadCleartext(t *testing.T) {
+	client(t, "gpgv")
+	client(t, "sqv")
+	ring := keys.Keyring{vectorKey(t, "rsa").Certificate(), vectorKey(t, "ed25519").Certificate()}
+	document := vector(t, "message.both.cleartext")
+	for _, w := range signing.FindWitnesses() {
+		if err := w.CheckCleartext(ring, document); err != nil {
+			t.Error(err)
+		}
+		for name, bad := range map[string][]byte{
+			"other bytes":   bytes.Replace(document, []byte("From"), []byte("Form"), 1),
+			"an added line": bytes.Replace(document, []byte("From"), []byte("added\nFrom"), 1),
+			"no signature":  []byte(vectorMessage),
+			"nothing":       nil,
+		} {
+			if err := w.CheckCleartext(ring, bad); err == nil {
+				t.Errorf("%T accepts %s", w, name)
+			}
+		}
+		if err := w.CheckCleartext(keys.Keyring{}, document); err == nil {
+			t.Errorf("%T accepts keys that are not in the ring", w)
+		}
+	}
+}
+
 func TestAKeySignsNothingBeforeItsBirth(t *testing.T) {
 	key := vectorKey(t, "ed25519")
 	out, err := signerOf(t, key).SignDetached([]byte("x"), vectorBorn.AddDate(-1, 0, 0))

@@ -17,8 +17,7 @@ type Witness interface {
 	// CheckDetached returns an error unless every signature of the armored
 	// block is a good one over message of a certificate of the ring.
 	CheckDetached(ring keys.Keyring, message, signature []byte) error
-	// CheckCleartext does the same for a cleartext signed document; witnesses
-	// that cannot read one return nil.
+	// CheckCleartext does the same for a cleartext signed document.
 	CheckCleartext(ring keys.Keyring, document []byte) error
 }
 
@@ -58,30 +57,87 @@ func (w sqv) CheckDetached(ring keys.Keyring, message, signature []byte) error {
 		witnessFiles{"ring.pgp": ring.Binary(), "message": message, "signature": signature})
 }
 
-// CheckCleartext accepts anything: sqv before 1.2 knows detached signatures only.
-func (w sqv) CheckCleartext(keys.Keyring, []byte) error { return nil }
+// CheckCleartext takes the document apart, as apt does for sqv, which knows
+// detached signatures only.
+func (w sqv) CheckCleartext(ring keys.Keyring, document []byte) error {
+	head, signature, _ := bytes.Cut(document, []byte("\n-----BEGIN PGP SIGNATURE-----\n"))
+	_, body, ok := bytes.Cut(head, []byte("\n\n"))
+	if !ok {
+		return fmt.Errorf("%w: no cleartext signed document", keys.ErrMalformed)
+	}
+	body = bytes.TrimPrefix(body, []byte("- "))
+	message := bytes.ReplaceAll(body, []byte("\n- "), []byte("\n"))
+	return w.CheckDetached(ring, message, append([]byte("-----BEGIN PGP SIGNATURE-----\n"), signature...))
+}
+
+// CheckPackages has rpm verify finished RPM packages: each must have a
+// signature of a certificate of the ring, and all its digests must be right.
+// A machine without rpm checks nothing: the error is nil then, and else
+// ErrSelfCheck or one of the file system.
+func CheckPackages(ring keys.Keyring, names ...string) error {
+	program, err := exec.LookPath("rpmkeys")
+	if err != nil || len(names) == 0 {
+		return nil
+	}
+	dir, err := witnessFiles{"ring.asc": ring.Armor()}.folder()
+	if err != nil {
+		return err
+	}
+	defer os.RemoveAll(dir)
+	db := filepath.Join(dir, "db")
+	args := []string{"--dbpath", db, "--define", "_pkgverify_level all", "--checksig", "--verbose"}
+	for _, name := range names {
+		absolute, err := filepath.Abs(name)
+		if err != nil {
+			return fmt.Errorf("checking packages: %w", err)
+		}
+		args = append(args, absolute)
+	}
+	if err := runIn(dir, program, "--dbpath", db, "--import", "ring.asc"); err != nil {
+		return fmt.Errorf("%w: %w", ErrSelfCheck, err)
+	}
+	if err := runIn(dir, program, args...); err != nil {
+		return fmt.Errorf("%w: %w", ErrSelfCheck, err)
+	}
+	return nil
+}
 
 type witnessFiles map[string][]byte
 
-// runWitness runs a program in a folder of its own that holds the files.
-func runWitness(program string, args []string, files witnessFiles) (err error) {
+// folder returns a new folder that holds the files.
+func (files witnessFiles) folder() (string, error) {
 	dir, err := os.MkdirTemp("", "witness-")
 	if err != nil {
-		return fmt.Errorf("preparing %s: %w", filepath.Base(program), err)
+		return "", fmt.Errorf("preparing a witness: %w", err)
 	}
-	defer os.RemoveAll(dir)
 	for name, data := range files {
 		if err := os.WriteFile(filepath.Join(dir, name), data, 0o600); err != nil {
-			return fmt.Errorf("preparing %s: %w", filepath.Base(program), err)
+			os.RemoveAll(dir)
+			return "", fmt.Errorf("preparing a witness: %w", err)
 		}
 	}
+	return dir, nil
+}
+
+// runWitness runs a program in a folder of its own that holds the files.
+func runWitness(program string, args []string, files witnessFiles) error {
+	dir, err := files.folder()
+	if err != nil {
+		return err
+	}
+	defer os.RemoveAll(dir)
+	return runIn(dir, program, args...)
+}
+
+// runIn runs a program in a folder.
+func runIn(dir, program string, args ...string) error {
 	ctx, stop := context.WithTimeout(context.Background(), witnessTime)
 	defer stop()
 	cmd := exec.CommandContext(ctx, program, args...)
 	cmd.Dir = dir
 	cmd.Env = append(os.Environ(), "LC_ALL=C")
 	if out, err := cmd.CombinedOutput(); err != nil {
-		return fmt.Errorf("%s does not accept the signature: %w: %s", filepath.Base(program), err, bytes.TrimSpace(out))
+		return fmt.Errorf("%s does not accept it: %w: %s", filepath.Base(program), err, bytes.TrimSpace(out))
 	}
 	return nil
 }
