@@ -67,11 +67,14 @@ func (b *Box) additional(part uint32, prefix []byte) []byte {
 }
 
 // Seal appends the sealed part to dst. prefix is what stands before the part
-// in the object, as the specification defines it for the kind.
+// in the object, as the specification defines it for the kind. The nonce
+// follows from all that differs under one key, the AAD included: one that
+// came twice with another AAD would give the authentication key away.
 func (b *Box) Seal(dst []byte, part uint32, prefix, plaintext []byte) []byte {
-	var p [4]byte
+	var p [8]byte
 	binary.LittleEndian.PutUint32(p[:], part)
-	n := keyed(b.nonce, p[:], plaintext)
+	binary.LittleEndian.PutUint32(p[4:], uint32(len(prefix)))
+	n := keyed(b.nonce, p[:], prefix, plaintext)
 	dst = append(dst, n[:nonceSize]...)
 	return b.aead.Seal(dst, n[:nonceSize], plaintext, b.additional(part, prefix))
 }

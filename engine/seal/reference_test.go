@@ -68,7 +68,7 @@ func refSealed(context string, epochSecret, vault []byte, name string, part uint
 	kindKey := refD(context, join(epochSecret, vault))
 	objectKey := refK(kindKey, []byte(name), 32)
 	nonceKey := refD("holm vault 1 nonce", objectKey)
-	nonce := refK(nonceKey, join(u32(part), plaintext), 32)[:12]
+	nonce := refK(nonceKey, join(u32(part), u32(uint32(len(prefix))), prefix, plaintext), 32)[:12]
 	aad := join(vault, u32(part), u16(len(name)), []byte(name), prefix)
 	return join(nonce, refGCM(objectKey).Seal(nil, nonce, plaintext, aad))
 }

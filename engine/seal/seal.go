@@ -4,9 +4,9 @@
 // It promises that what Open returns is what Seal was given, under the same
 // key, name, part and prefix, or an error; that nothing is interpreted before
 // it is authenticated, except the bounded public fields of a wrapped key; and
-// that sealing two different plaintexts under one key and name never reuses a
-// nonce, even when the random generator was cloned. The bytes are specified
-// in docs/vault-format.md, section 4.
+// that sealing two different plaintexts under one key and name, or one with
+// two prefixes, never reuses a nonce, even when the random generator was
+// cloned. The bytes are specified in docs/vault-format.md, section 4.
 package seal
 
 import (

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"crypto/ed25519"
 	"errors"
+	"fmt"
 	"io"
 	"testing"
 
@@ -116,24 +117,27 @@ func TestMissingEpochIsNamed(t *testing.T) {
 	}
 }
 
-// A nonce may come twice under one key only for the same plaintext: that is
-// what a cloned random generator would break, and why it is not random.
-func TestNonceFollowsPartAndPlaintext(t *testing.T) {
+// A nonce may come twice under one key only for the same plaintext and the
+// same AAD: that is what a cloned random generator would break, and why it is
+// not random.
+func TestNonceFollowsPartPrefixAndPlaintext(t *testing.T) {
 	b := box(t, fixedKeyring(), seal.KindSegment, 1, fixedHash(1), "a")
 	seen := map[string]string{}
 	for _, c := range []struct {
-		part  uint32
-		plain string
-	}{{0, "x"}, {1, "x"}, {0, "y"}, {0, ""}, {1, ""}, {seal.PartTrailer, "x"}, {0, "\x00x"}, {0, "x\x00"}} {
-		sealed := b.Seal(nil, c.part, nil, []byte(c.plain))
-		if !bytes.Equal(sealed, b.Seal(nil, c.part, nil, []byte(c.plain))) {
-			t.Errorf("part %d of %q: two seals differ", c.part, c.plain)
+		part          uint32
+		prefix, plain string
+	}{{0, "", "x"}, {1, "", "x"}, {0, "", "y"}, {0, "", ""}, {1, "", ""}, {seal.PartTrailer, "", "x"}, {0, "", "\x00x"}, {0, "", "x\x00"},
+		{0, "p", "x"}, {0, "q", "x"}, {0, "px", ""}, {0, "p", ""}, {0, "pp", "x"}, {0, "", "px"}, {0, "", "\x01\x00\x00\x00px"}} {
+		what := fmt.Sprintf("part %d, prefix %q, plaintext %q", c.part, c.prefix, c.plain)
+		sealed := b.Seal(nil, c.part, []byte(c.prefix), []byte(c.plain))
+		if !bytes.Equal(sealed, b.Seal(nil, c.part, []byte(c.prefix), []byte(c.plain))) {
+			t.Errorf("%s: two seals differ", what)
 		}
 		nonce := string(sealed[:12])
 		if before, ok := seen[nonce]; ok {
-			t.Errorf("part %d of %q has the nonce of %s", c.part, c.plain, before)
+			t.Errorf("%s has the nonce of %s", what, before)
 		}
-		seen[nonce] = c.plain
+		seen[nonce] = what
 	}
 	elsewhere := box(t, fixedKeyring(), seal.KindSegment, 1, fixedHash(1), "b").Seal(nil, 0, nil, []byte("x"))
 	if _, ok := seen[string(elsewhere[:12])]; ok {
