@@ -23,12 +23,16 @@
 //	chunks   chunk id → number of a pack, offset, length
 //	packs    number → what one needs to read from the pack
 //	packids  device ‖ seq ‖ random → number
+//
+// Every value but that of meta ends with a checksum of key and value: 4 bytes,
+// CRC-32C, big-endian. Nothing is used that it does not confirm.
 package catalog
 
 import (
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"hash/crc32"
 	"os"
 	"runtime/debug"
 	"time"
@@ -42,7 +46,7 @@ import (
 )
 
 // version changes whenever the buckets do, or what this holm can fold.
-const version = 2
+const version = 3
 
 var (
 	// ErrDamaged is returned when the catalog file does not hold what was
@@ -177,12 +181,34 @@ func (c *Catalog) update(f func(tx *bbolt.Tx) error) error {
 }
 
 // get reads a value; it is valid until the transaction ends.
-func get(tx *bbolt.Tx, bucket string, key []byte) []byte {
-	return tx.Bucket([]byte(bucket)).Get(key)
+func get(tx *bbolt.Tx, bucket string, key []byte) (f fields, known bool) {
+	v := tx.Bucket([]byte(bucket)).Get(key)
+	if v == nil {
+		return f, false
+	}
+	return checked(key, v), true
 }
 
 func put(tx *bbolt.Tx, bucket string, key, value []byte) error {
+	value = binary.BigEndian.AppendUint32(value[:len(value):len(value)], checksum(key, value))
 	return tx.Bucket([]byte(bucket)).Put(key, value)
+}
+
+const checksumSize = 4
+
+func checksum(key, value []byte) uint32 {
+	t := crc32.MakeTable(crc32.Castagnoli)
+	return crc32.Update(crc32.Checksum(key, t), t, value)
+}
+
+// checked gives the fields of a value as it is stored; they are bad if it is
+// not what was put under that key.
+func checked(key, value []byte) fields {
+	n := len(value) - checksumSize
+	if n < 0 || binary.BigEndian.Uint32(value[n:]) != checksum(key, value[:n]) {
+		return fields{bad: true}
+	}
+	return fields{b: value[:n:n]}
 }
 
 // join joins the parts of a key.

@@ -358,11 +358,12 @@ func FuzzParsePage(f *testing.F) {
 	f.Add(appendStored(nil, &stored{"name", 5, []byte("node")}))
 	f.Add([]byte{0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 1})
 	f.Fuzz(func(t *testing.T, b []byte) {
-		if list, err := parsePage(b); err == nil && len(list) == 0 && len(b) > 0 {
+		if list, err := parsePage(fields{b: b}); err == nil && len(list) == 0 && len(b) > 0 {
 			t.Fatal("bytes without an entry")
 		}
-		_, _ = parsePack(b)      // must not panic
-		_, _ = parseDevice(b, b) // nor these
-		_, _, _, _ = parseSource(b)
+		_, _ = parsePack(fields{b: b})      // must not panic
+		_, _ = parseDevice(b, fields{b: b}) // nor these
+		_, _, _, _ = parseSource(fields{b: b})
+		_ = checked(b, b)
 	})
 }

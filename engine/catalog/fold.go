@@ -45,8 +45,7 @@ func (d *Device) format() []byte {
 	return appendBytes(b, []byte(d.Stopped))
 }
 
-func parseDevice(id, value []byte) (Device, error) {
-	f := fields{b: value}
+func parseDevice(id []byte, f fields) (Device, error) {
 	var d Device
 	copy(d.Card.Device[:], id)
 	d.Head.Device = d.Card.Device
@@ -62,7 +61,7 @@ func parseDevice(id, value []byte) (Device, error) {
 // already stays as it is.
 func (c *Catalog) AddDevice(card *vault.Card) error {
 	return c.update(func(tx *bbolt.Tx) error {
-		if get(tx, bucketDevices, card.Device[:]) != nil {
+		if _, known := get(tx, bucketDevices, card.Device[:]); known {
 			return nil
 		}
 		d := Device{Card: *card, Head: vault.Head{Device: card.Device, Hash: card.Hash}}
@@ -75,7 +74,7 @@ func (c *Catalog) Devices() (list []Device, err error) {
 	err = c.view(func(tx *bbolt.Tx) error {
 		list = nil
 		return tx.Bucket([]byte(bucketDevices)).ForEach(func(k, v []byte) error {
-			d, err := parseDevice(k, v)
+			d, err := parseDevice(k, checked(k, v))
 			list = append(list, d)
 			return err
 		})
@@ -86,21 +85,29 @@ func (c *Catalog) Devices() (list []Device, err error) {
 // Device returns a known device.
 func (c *Catalog) Device(id seal.ID) (d Device, known bool, err error) {
 	err = c.view(func(tx *bbolt.Tx) error {
-		v := get(tx, bucketDevices, id[:])
-		if v == nil {
+		var f fields
+		if f, known = get(tx, bucketDevices, id[:]); !known {
 			return nil
 		}
-		known = true
-		d, err = parseDevice(id[:], v)
+		d, err = parseDevice(id[:], f)
 		return err
 	})
 	return d, known, err
 }
 
+// deviceAt is a device that is known.
+func deviceAt(tx *bbolt.Tx, id seal.ID) (Device, error) {
+	f, known := get(tx, bucketDevices, id[:])
+	if !known {
+		return Device{}, fmt.Errorf("device %x: %w", id, ErrDamaged)
+	}
+	return parseDevice(id[:], f)
+}
+
 // Stop records why the fold of a journal stopped; an empty reason clears it.
 func (c *Catalog) Stop(id seal.ID, reason string) error {
 	return c.update(func(tx *bbolt.Tx) error {
-		d, err := parseDevice(id[:], get(tx, bucketDevices, id[:]))
+		d, err := deviceAt(tx, id)
 		if err != nil || d.Stopped == reason {
 			return err
 		}
@@ -114,8 +121,7 @@ func (c *Catalog) Stop(id seal.ID, reason string) error {
 func (c *Catalog) Claims(by seal.ID) (list []vault.Head, err error) {
 	err = c.view(func(tx *bbolt.Tx) error {
 		list = nil
-		return each(tx, bucketClaims, by[:], func(k, v []byte) error {
-			f := fields{b: v}
+		return each(tx, bucketClaims, by[:], func(k []byte, f fields) error {
 			list = append(list, vault.Head{Device: seal.ID(k), Seq: f.uv(), Hash: f.hash()})
 			return f.end("claim")
 		})
@@ -124,10 +130,10 @@ func (c *Catalog) Claims(by seal.ID) (list []vault.Head, err error) {
 }
 
 // each calls f for the keys that begin with prefix, without it.
-func each(tx *bbolt.Tx, bucket string, prefix []byte, f func(k, v []byte) error) error {
+func each(tx *bbolt.Tx, bucket string, prefix []byte, f func(k []byte, v fields) error) error {
 	c := tx.Bucket([]byte(bucket)).Cursor()
 	for k, v := c.Seek(prefix); k != nil && string(k[:min(len(k), len(prefix))]) == string(prefix); k, v = c.Next() {
-		if err := f(k[len(prefix):], v); err != nil {
+		if err := f(k[len(prefix):], checked(k, v)); err != nil {
 			return err
 		}
 	}
@@ -140,7 +146,7 @@ func each(tx *bbolt.Tx, bucket string, prefix []byte, f func(k, v []byte) error)
 // adopts what is not folded yet. The device is known.
 func (c *Catalog) Fold(s *vault.Segment) error {
 	return c.update(func(tx *bbolt.Tx) error {
-		d, err := parseDevice(s.Device[:], get(tx, bucketDevices, s.Device[:]))
+		d, err := deviceAt(tx, s.Device)
 		if err != nil {
 			return err
 		}
@@ -189,8 +195,15 @@ func (f *fold) claims(s *vault.Segment) error {
 	}
 	for _, h := range s.Claims {
 		key := join(f.device[:], h.Device[:])
-		if old, n := binary.Uvarint(get(f.tx, bucketClaims, key)); n > 0 && old >= h.Seq {
-			continue
+		if old, known := get(f.tx, bucketClaims, key); known {
+			seq := old.uv()
+			old.hash()
+			if err := old.end("claim"); err != nil {
+				return err
+			}
+			if seq >= h.Seq {
+				continue
+			}
 		}
 		if err := put(f.tx, bucketClaims, key, append(binary.AppendUvarint(nil, h.Seq), h.Hash[:]...)); err != nil {
 			return err
@@ -251,13 +264,13 @@ func (f *fold) source(o *vault.Source) error {
 // nothing.
 func (f *fold) mark(o *vault.Mark) error {
 	key := join(f.device[:], o.ID[:])
-	if get(f.tx, bucketMarks, key) != nil {
+	if _, known := get(f.tx, bucketMarks, key); known {
 		return nil
 	}
 	var sources []seal.ID
 	seen := map[seal.ID]bool{}
 	for _, id := range o.Sources {
-		if !seen[id] && get(f.tx, bucketSources, join(f.device[:], id[:])) != nil {
+		if _, known := get(f.tx, bucketSources, join(f.device[:], id[:])); known && !seen[id] {
 			seen[id] = true
 			sources = append(sources, id)
 		}
@@ -271,16 +284,20 @@ func (f *fold) mark(o *vault.Mark) error {
 // them at that seq.
 func (f *fold) adopt(o *vault.Adopt) error {
 	name := vault.SegmentName(o.Device, o.Seq)
-	hash := get(f.tx, bucketSegments, segmentKey(o.Device, o.Seq))
-	if hash == nil {
+	segment, known := get(f.tx, bucketSegments, segmentKey(o.Device, o.Seq))
+	if !known {
 		return fmt.Errorf("%s: %w: %w", name, ErrWaiting, vault.ErrDamaged)
 	}
-	if string(hash) != string(o.Hash[:]) {
+	hash := segment.hash()
+	if err := segment.end("hash of a segment"); err != nil {
+		return err
+	}
+	if hash != o.Hash {
 		return fmt.Errorf("%s: not the segment that is adopted: %w", name, vault.ErrDamaged)
 	}
 	at := EndOf(o.Seq)
 	var tops []seal.ID
-	err := each(f.tx, bucketSources, o.Device[:], func(k, v []byte) error {
+	err := each(f.tx, bucketSources, o.Device[:], func(k []byte, v fields) error {
 		from, path, system, err := parseSource(v)
 		if err != nil || from > at {
 			return err

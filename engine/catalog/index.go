@@ -22,7 +22,7 @@ type Address struct {
 func (f *fold) packAdd(o *vault.PackAdd) error {
 	p := vault.NewPack(f.device, f.seq, o)
 	idKey := packKey(p.ID)
-	if get(f.tx, bucketPackIDs, idKey) != nil {
+	if _, known := get(f.tx, bucketPackIDs, idKey); known {
 		return nil
 	}
 	packs := f.tx.Bucket([]byte(bucketPacks))
@@ -31,7 +31,7 @@ func (f *fold) packAdd(o *vault.PackAdd) error {
 		return err
 	}
 	key := binary.BigEndian.AppendUint64(nil, number)
-	if err := packs.Put(key, formatPack(p)); err != nil {
+	if err := put(f.tx, bucketPacks, key, formatPack(p)); err != nil {
 		return err
 	}
 	if err := put(f.tx, bucketPackIDs, idKey, key); err != nil {
@@ -44,7 +44,7 @@ func (f *fold) packAdd(o *vault.PackAdd) error {
 			value := binary.AppendUvarint(nil, number)
 			value = binary.AppendUvarint(value, offset)
 			value = binary.AppendUvarint(value, uint64(c.SizeBytes))
-			if err := chunks.Put(append([]byte(nil), c.ID[:]...), value); err != nil {
+			if err := put(f.tx, bucketChunks, append([]byte(nil), c.ID[:]...), value); err != nil {
 				return err
 			}
 		}
@@ -69,8 +69,7 @@ func formatPack(p *vault.Pack) []byte {
 	return b
 }
 
-func parsePack(value []byte) (*vault.Pack, error) {
-	f := fields{b: value}
+func parsePack(f fields) (*vault.Pack, error) {
 	p := &vault.Pack{}
 	p.ID.Device = f.id()
 	if b := f.raw(8); b != nil {
@@ -88,22 +87,29 @@ func parsePack(value []byte) (*vault.Pack, error) {
 // Chunk returns the address of a chunk.
 func (c *Catalog) Chunk(id seal.Hash) (a Address, known bool, err error) {
 	err = c.view(func(tx *bbolt.Tx) error {
-		v := get(tx, bucketChunks, id[:])
-		if v == nil {
+		var f fields
+		if f, known = get(tx, bucketChunks, id[:]); !known {
 			return nil
 		}
-		known = true
-		f := fields{b: v}
 		a = Address{f.uv(), f.uv(), uint32(f.uv())}
 		return f.end("chunk")
 	})
 	return a, known, err
 }
 
+// packAt returns the pack with that number, as it stands in a key.
+func packAt(tx *bbolt.Tx, number []byte) (*vault.Pack, error) {
+	f, known := get(tx, bucketPacks, number)
+	if !known {
+		return nil, fmt.Errorf("pack number %x: %w", number, ErrDamaged)
+	}
+	return parsePack(f)
+}
+
 // Pack returns the pack with that number.
 func (c *Catalog) Pack(number uint64) (p *vault.Pack, err error) {
 	err = c.view(func(tx *bbolt.Tx) error {
-		p, err = parsePack(get(tx, bucketPacks, binary.BigEndian.AppendUint64(nil, number)))
+		p, err = packAt(tx, binary.BigEndian.AppendUint64(nil, number))
 		return err
 	})
 	if err != nil {
@@ -126,7 +132,12 @@ func (c *Catalog) Packs(f func(*vault.Pack) error) error {
 				if string(k) == string(last) {
 					continue
 				}
-				p, err := parsePack(get(tx, bucketPacks, v))
+				f := checked(k, v)
+				number := f.raw(8)
+				if err := f.end("pack id"); err != nil {
+					return err
+				}
+				p, err := packAt(tx, number)
 				if err != nil {
 					return err
 				}

@@ -36,8 +36,7 @@ func appendStored(dst []byte, s *stored) []byte {
 }
 
 // parsePage reads a page; the entries are copies.
-func parsePage(b []byte) ([]stored, error) {
-	f := fields{b: b}
+func parsePage(f fields) ([]stored, error) {
 	var list []stored
 	for len(f.b) > 0 {
 		list = append(list, stored{string(f.bytes()), f.uv(), bytes.Clone(f.bytes())})
@@ -81,7 +80,7 @@ func (p *pages) open(dir seal.ID, name string) error {
 	if bytes.HasPrefix(k, prefix) {
 		p.key = bytes.Clone(k)
 		var err error
-		if p.entries, err = parsePage(v); err != nil {
+		if p.entries, err = parsePage(checked(k, v)); err != nil {
 			return err
 		}
 	}
@@ -172,13 +171,12 @@ func (p *pages) flush() error {
 	}
 	key := p.key
 	p.key, p.dirty = nil, false
-	b := p.tx.Bucket([]byte(bucketPages))
 	if len(p.entries) == 0 {
-		return b.Delete(key)
+		return p.tx.Bucket([]byte(bucketPages)).Delete(key)
 	}
 	var value []byte
 	for i := range p.entries {
 		value = appendStored(value, &p.entries[i])
 	}
-	return b.Put(key, value)
+	return put(p.tx, bucketPages, key, value)
 }

@@ -36,11 +36,10 @@ func (f *fold) whereIs(dir seal.ID) (where, error) {
 	if dir == lostAndFound {
 		return where{state: top}, nil
 	}
-	v := get(f.tx, bucketWhere, join(f.device[:], dir[:]))
-	if v == nil {
+	r, known := get(f.tx, bucketWhere, join(f.device[:], dir[:]))
+	if !known {
 		return where{}, nil
 	}
-	r := fields{b: v}
 	var w where
 	if b := r.raw(1); b != nil {
 		w.state = placing(b[0])
@@ -60,11 +59,14 @@ func (f *fold) setWhere(dir seal.ID, w where) error {
 // that one that reappears there takes its old id again.
 func (c *Catalog) Gone(device seal.ID, n vault.EntryName) (dir seal.ID, ok bool, err error) {
 	err = c.view(func(tx *bbolt.Tx) error {
-		v := get(tx, bucketGone, join(device[:], n.Parent[:], []byte(n.Name)))
-		if len(v) != len(dir) {
+		f, known := get(tx, bucketGone, join(device[:], n.Parent[:], []byte(n.Name)))
+		if !known {
 			return nil
 		}
-		dir = seal.ID(v)
+		dir = f.id()
+		if err := f.end("gone directory"); err != nil {
+			return err
+		}
 		w, err := (&fold{tx: tx, device: device}).whereIs(dir)
 		ok = w.state == detached
 		return err

@@ -36,8 +36,7 @@ type Mark struct {
 // LostAndFound is the directory of what has no known parent.
 func LostAndFound() seal.ID { return lostAndFound }
 
-func parseSource(v []byte) (from Position, path, system string, err error) {
-	f := fields{b: v}
+func parseSource(f fields) (from Position, path, system string, err error) {
 	from, path, system = Position(f.uv()), string(f.bytes()), string(f.bytes())
 	return from, path, system, f.end("source")
 }
@@ -46,8 +45,8 @@ func parseSource(v []byte) (from Position, path, system string, err error) {
 func (c *Catalog) Sources(device seal.ID) (list []Source, err error) {
 	err = c.view(func(tx *bbolt.Tx) error {
 		list = nil
-		return each(tx, bucketSources, device[:], func(k, v []byte) error {
-			_, path, system, err := parseSource(v)
+		return each(tx, bucketSources, device[:], func(k []byte, f fields) error {
+			_, path, system, err := parseSource(f)
 			list = append(list, Source{seal.ID(k), path, system})
 			return err
 		})
@@ -63,16 +62,14 @@ func (c *Catalog) Marks() (list []Mark, err error) {
 			if len(k) != 32 {
 				return ErrDamaged
 			}
-			at, n := binary.Uvarint(v)
-			if n <= 0 {
-				return ErrDamaged
-			}
-			op, err := vault.ParseOperation(v[n:])
+			f := checked(k, v)
+			at := Position(f.uv())
+			op, err := vault.ParseOperation(f.b)
 			m, ok := op.(*vault.Mark)
 			if err != nil || !ok {
 				return fmt.Errorf("mark: %w", ErrDamaged)
 			}
-			list = append(list, Mark{seal.ID(k[:16]), Position(at), *m})
+			list = append(list, Mark{seal.ID(k[:16]), at, *m})
 			return nil
 		})
 	})
@@ -132,7 +129,7 @@ func pageAfter(tx *bbolt.Tx, device, dir seal.ID, after string) ([]stored, error
 		}
 	}
 	for ; strings.HasPrefix(string(k), string(prefix)); k, v = c.Next() {
-		page, err := parsePage(v)
+		page, err := parsePage(checked(k, v))
 		if err != nil {
 			return nil, err
 		}
@@ -155,7 +152,7 @@ func pastAt(tx *bbolt.Tx, device, dir seal.ID, at Position) ([]stored, error) {
 	var list []stored
 	first := append(slices.Clone(prefix), binary.BigEndian.AppendUint64(nil, uint64(at)+1)...)
 	for k, v := c.Seek(first); strings.HasPrefix(string(k), string(prefix)); k, v = c.Next() {
-		one, err := parsePage(v)
+		one, err := parsePage(checked(k, v))
 		if err != nil || len(one) != 1 {
 			return nil, fmt.Errorf("past entry: %w", ErrDamaged)
 		}
