@@ -4,6 +4,8 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"io"
+	"maps"
 	"slices"
 	"strings"
 	"testing"
@@ -149,6 +151,57 @@ func TestEveryKindOfTamperingIsToldByTheClientThatMeetsIt(t *testing.T) {
 				t.Errorf("%s of %s is not told: %+v", tc.client, name, v.Findings)
 			}
 		})
+	}
+}
+
+// An endless site never stops sending the files whose names have a suffix.
+type endless struct {
+	*memory
+	suffix string
+	sent   int64
+}
+
+func (e *endless) Open(ctx context.Context, name string) (io.ReadCloser, error) {
+	f, err := e.memory.Open(ctx, name)
+	if err != nil || !strings.HasSuffix(name, e.suffix) {
+		return f, err
+	}
+	return io.NopCloser(io.TeeReader(io.MultiReader(f, zeros{}), e)), nil
+}
+
+func (e *endless) Write(b []byte) (int, error) { e.sent += int64(len(b)); return len(b), nil }
+
+type zeros struct{}
+
+func (zeros) Read(b []byte) (int, error) { clear(b); return len(b), nil }
+
+func TestNoMoreOfAPackageIsReadThanItsIndexSays(t *testing.T) {
+	w, s := newWorkshop(t), newMemory()
+	publish(t, s, w.options(), w.version("1.0.0"), now())
+	for suffix, folder := range map[string]string{"_amd64.deb": "/pool/", "-1.x86_64.rpm": "/pkgs/"} {
+		size := int64(len(s.files[find(t, s, folder, suffix)]))
+		e := &endless{memory: s.clone(), suffix: "1.0.0" + suffix}
+		// The same file as a download: no list says how long those are.
+		maps.DeleteFunc(e.files, func(name string, _ []byte) bool { return strings.HasPrefix(name, "releases/") })
+		v := verdict(t, e, now())
+		if e.sent == 0 || e.sent > size+64<<10 || !v.Refused() {
+			t.Errorf("%s: %d bytes were read: %+v", suffix, e.sent, v.Findings)
+		}
+	}
+}
+
+func TestWhatIsNoPackageAtAllIsNotParsed(t *testing.T) {
+	w, s := newWorkshop(t), newMemory()
+	publish(t, s, w.options(), w.version("1.0.0"), now())
+	for suffix, folder := range map[string]string{"amd64.deb": "/pool/", "x86_64.rpm": "/pkgs/"} {
+		forged, name := s.clone(), find(t, s, folder, suffix)
+		forged.files[name] = bytes.Repeat([]byte("x"), len(s.files[name]))
+		v := verdict(t, forged, now())
+		if !slices.ContainsFunc(v.Findings, func(f repo.Finding) bool {
+			return f.File == name && strings.Contains(f.Problem, "another size or SHA-256")
+		}) {
+			t.Errorf("%s: %+v", suffix, v.Findings)
+		}
 	}
 }
 

@@ -135,7 +135,7 @@ func (v *verifier) rpmPackage(dir string, e yum.Entry) {
 }
 
 func (v *verifier) readRPM(name string, e yum.Entry) error {
-	f, err := v.open(name)
+	f, err := v.fetch(name, e.Size, e.SHA256)
 	if err != nil {
 		return err
 	}
@@ -143,9 +143,6 @@ func (v *verifier) readRPM(name string, e yum.Entry) error {
 	pkg, err := yum.ReadPackage(f)
 	if err != nil {
 		return err
-	}
-	if pkg.Size != e.Size || pkg.SHA256 != e.SHA256 {
-		return errors.New("has another size or SHA-256 than the index says")
 	}
 	own, err := pkg.Entry(packagesHref)
 	if err != nil {

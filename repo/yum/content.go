@@ -25,9 +25,6 @@ func (h *header) files() ([]file, error) {
 	if err != nil || len(bases) == 0 {
 		return nil, err
 	}
-	if len(bases) > maxFiles {
-		return nil, fmt.Errorf("%w: %d files", ErrTooLarge, len(bases))
-	}
 	dirs, err := h.strings(tagDirNames)
 	if err != nil {
 		return nil, err

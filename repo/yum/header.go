@@ -12,7 +12,8 @@ import (
 // Limits of an RPM header. rpm itself allows 64 Ki entries and 256 MiB.
 const (
 	maxEntries    = 1 << 14
-	maxHeaderData = 32 << 20 // bytes
+	maxHeaderData = 8 << 20  // bytes
+	maxValues     = maxFiles // of one tag that is unpacked: a file has one in each
 )
 
 // Types of an entry.
@@ -137,6 +138,9 @@ func (h *header) strings(tag uint32) ([]string, error) {
 	if e.kind != typeString && e.kind != typeStringArray && e.kind != typeI18NString {
 		return nil, fmt.Errorf("%w: tag %d is not text", ErrFormat, tag)
 	}
+	if e.count > maxValues {
+		return nil, fmt.Errorf("%w: %d values of tag %d", ErrTooLarge, e.count, tag)
+	}
 	values := strings.Split(strings.TrimSuffix(string(e.data), "\x00"), "\x00")
 	for _, s := range values {
 		if !printable(s) {
@@ -167,6 +171,9 @@ func (h *header) numbers(tag uint32) ([]uint64, error) {
 	e, ok := h.entries[tag]
 	if !ok {
 		return nil, nil
+	}
+	if e.count > maxValues {
+		return nil, fmt.Errorf("%w: %d values of tag %d", ErrTooLarge, e.count, tag)
 	}
 	values := make([]uint64, e.count)
 	for i := range values {

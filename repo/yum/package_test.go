@@ -6,6 +6,7 @@ import (
 	"encoding/binary"
 	"encoding/hex"
 	"errors"
+	"runtime"
 	"strings"
 	"testing"
 
@@ -97,6 +98,7 @@ func TestHostileHeadersAreRefused(t *testing.T) {
 		"no magic":                {[]byte(strings.Repeat("x", 64)), yum.ErrFormat},
 		"entries without end":     {headerSpec{entries: 0xffffffff}.bytes(), yum.ErrTooLarge},
 		"store without end":       {headerSpec{size: 0xffffffff}.bytes(), yum.ErrTooLarge},
+		"store of 8 MiB and more": {headerSpec{size: 8<<20 + 1}.bytes(), yum.ErrTooLarge},
 		"store that is not there": {headerSpec{size: 1 << 20}.bytes(), yum.ErrFormat},
 		"offset behind the store": {headerSpec{1, 4, []uint32{1000, 6, 5, 1}, "abc\x00"}.bytes(), yum.ErrFormat},
 		"negative offset":         {headerSpec{1, 4, []uint32{1000, 6, 0xfffffff0, 1}, "abc\x00"}.bytes(), yum.ErrFormat},
@@ -115,6 +117,31 @@ func TestHostileHeadersAreRefused(t *testing.T) {
 				t.Errorf("%v, want %v", err, tc.want)
 			}
 		})
+	}
+}
+
+func TestAHeaderOfNothingButNamesCostsLittle(t *testing.T) {
+	const names = 8<<20 - 128
+	// Name, version, release and architecture as they should be, so that the
+	// reader comes as far as the list of files.
+	store := "holm\x001\x001\x00noarch\x00s\x00" + strings.Repeat("0", 64) + "\x00" + strings.Repeat("\x00", names+1)
+	empty := sha256.Sum256(nil)
+	store = strings.Replace(store, strings.Repeat("0", 64), hex.EncodeToString(empty[:]), 1)
+	numbers := len(store)
+	store += "\x00\x00\x00\x08"
+	file := rpmOf(headerSpec{8, uint32(len(store)), []uint32{
+		1000, 6, 0, 1, 1001, 6, 5, 1, 1002, 6, 7, 1, 1022, 6, 9, 1, 1044, 6, 16, 1,
+		5092, 8, 18, 1, 5093, 4, uint32(numbers), 1, 1117, 8, 18 + 65, names,
+	}, store}.bytes())
+	var before, after runtime.MemStats
+	runtime.ReadMemStats(&before)
+	_, err := yum.ReadPackage(bytes.NewReader(file))
+	runtime.ReadMemStats(&after)
+	if !errors.Is(err, yum.ErrTooLarge) || !strings.Contains(err.Error(), "1117") {
+		t.Errorf("%v", err)
+	}
+	if took := (after.TotalAlloc - before.TotalAlloc) >> 20; took > 96 {
+		t.Errorf("took %d MiB", took)
 	}
 }
 
