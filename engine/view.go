@@ -219,6 +219,11 @@ func (e *Engine) restore(ctx context.Context, o RestoreOptions, report *RestoreR
 	if err := checkApart("", o.To, e.ownPlaces()...); err != nil {
 		return err
 	}
+	// Damage of the catalog, which can be built again, is found before
+	// anything is written, and is not taken for damage of the vault.
+	if err := e.catalog.Verify(ctx); err != nil {
+		return err
+	}
 	m, err := e.mark(o.At)
 	if err != nil {
 		return err

@@ -29,6 +29,8 @@
 package catalog
 
 import (
+	"bytes"
+	"context"
 	"encoding/binary"
 	"errors"
 	"fmt"
@@ -218,6 +220,31 @@ func join(parts ...[]byte) []byte {
 		key = append(key, p...)
 	}
 	return key
+}
+
+// Verify reads the whole catalog: it returns ErrDamaged if a record is not
+// what was put, or would not be found under its key.
+func (c *Catalog) Verify(ctx context.Context) error {
+	return c.view(func(tx *bbolt.Tx) error {
+		for _, name := range buckets() {
+			if name == bucketMeta {
+				continue // compared by Open
+			}
+			b := tx.Bucket([]byte(name))
+			var last []byte
+			err := b.ForEach(func(k, v []byte) error {
+				if last != nil && bytes.Compare(last, k) >= 0 || checked(k, v).bad || b.Get(k) == nil {
+					return fmt.Errorf("bucket %s: %w", name, ErrDamaged)
+				}
+				last = k
+				return ctx.Err()
+			})
+			if err != nil {
+				return err
+			}
+		}
+		return nil
+	})
 }
 
 // fields reads values off a record of ours; a record that ends too early sets

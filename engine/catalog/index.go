@@ -1,6 +1,7 @@
 package catalog
 
 import (
+	"bytes"
 	"encoding/binary"
 	"fmt"
 
@@ -116,6 +117,36 @@ func (c *Catalog) Pack(number uint64) (p *vault.Pack, err error) {
 		return nil, fmt.Errorf("pack number %d: %w", number, err)
 	}
 	return p, nil
+}
+
+// CheckPack compares what is folded of a pack with its PackAdd, read anew from
+// the segment: ErrDamaged if they differ.
+func (c *Catalog) CheckPack(device seal.ID, seq uint64, add *vault.PackAdd) error {
+	p := vault.NewPack(device, seq, add)
+	differs := fmt.Errorf("%s: not as its segment has it: %w", p.ID.Name(), ErrDamaged)
+	return c.view(func(tx *bbolt.Tx) error {
+		f, known := get(tx, bucketPackIDs, packKey(p.ID))
+		key := f.raw(8)
+		if !known || f.end("") != nil {
+			return differs
+		}
+		if stored, _ := get(tx, bucketPacks, key); !bytes.Equal(stored.b, formatPack(p)) {
+			return differs
+		}
+		number, offset := binary.BigEndian.Uint64(key), uint64(0)
+		seen := map[seal.Hash]bool{} // the first of its chunks with an id counts
+		for _, chunk := range add.Chunks {
+			f, known := get(tx, bucketChunks, chunk.ID[:])
+			a := Address{f.uv(), f.uv(), uint32(f.uv())}
+			same := a.Pack != number || seen[chunk.ID] || a.Offset == offset && a.SizeBytes == chunk.SizeBytes
+			if !known || f.bad || !same {
+				return differs
+			}
+			seen[chunk.ID] = true
+			offset += uint64(chunk.SizeBytes)
+		}
+		return nil
+	})
 }
 
 // Packs yields every pack in the order of (device, seq, random), until f

@@ -1,9 +1,11 @@
 // Package upkeep looks after a vault: it checks what is stored.
 //
 // It promises that Check finds every object that a restore of any mark would
-// miss or be refused: it reads every journal anew from the store, not the
-// catalog's memory of it, and with ReadData opens every seal and computes
-// every chunk id. What it finds names the object. It writes nothing.
+// miss or be refused: it reads every journal anew from the store, compares
+// the catalog's memory of packs and chunks with it, and with ReadData opens
+// every seal and computes every chunk id. What it finds names the object; a
+// catalog that differs is catalog.ErrDamaged, and no damage of the vault. It
+// writes nothing.
 package upkeep
 
 import (
@@ -60,14 +62,18 @@ type check struct {
 	Request
 	ctx    context.Context
 	report *Report
-	packs  map[string]int64 // object name → size, as listed
+	packs  map[string]int64      // object name → size, as listed
+	added  map[vault.PackID]bool // packs that a segment has named
 	told   time.Time
 }
 
-// Check checks the vault. The error is one that ended the check: of the store
-// or of the context; damage is in the report.
+// Check checks the vault. The error is one that ended the check: of the store,
+// of the catalog or of the context; damage is in the report.
 func Check(ctx context.Context, q Request) (*Report, error) {
-	c := &check{Request: q, ctx: ctx, report: &Report{}, packs: map[string]int64{}}
+	c := &check{Request: q, ctx: ctx, report: &Report{}, packs: map[string]int64{}, added: map[vault.PackID]bool{}}
+	if err := q.Catalog.Verify(ctx); err != nil {
+		return c.report, err
+	}
 	for _, err := range q.Vault.CheckConfig(ctx) {
 		if err := c.found("vault.json", err); err != nil {
 			return c.report, err
@@ -194,6 +200,10 @@ func (c *check) journal(id seal.ID, seen map[uint64][]seal.Hash) (vault.Head, er
 	if err != nil {
 		return vault.Head{Device: id}, err
 	}
+	folded, _, err := c.Catalog.Device(id)
+	if err != nil {
+		return vault.Head{Device: id}, err
+	}
 	head := vault.Head{Device: id, Hash: card.Hash}
 	for {
 		name := vault.SegmentName(id, head.Seq+1)
@@ -214,7 +224,13 @@ func (c *check) journal(id seal.ID, seen map[uint64][]seal.Hash) (vault.Head, er
 			}
 		}
 		c.report.Segments++
-		if err := s.Each(func(_ int, op vault.Operation) error { return c.operation(name, op) }); err != nil {
+		err = s.Each(func(_ int, op vault.Operation) error {
+			if add, ok := op.(*vault.PackAdd); ok && s.Seq <= folded.Head.Seq {
+				return c.packAdd(s.Head, add)
+			}
+			return c.operation(name, op)
+		})
+		if err != nil {
 			return head, err
 		}
 		head = s.Head
@@ -230,6 +246,17 @@ func (c *check) journal(id seal.ID, seen map[uint64][]seal.Hash) (vault.Head, er
 		}
 	}
 	return head, nil
+}
+
+// packAdd checks that the catalog, through which chunks are found, has a pack
+// as its segment names it. Only the first PackAdd of a pack counts.
+func (c *check) packAdd(at vault.Head, add *vault.PackAdd) error {
+	id := vault.PackID{Device: at.Device, Seq: at.Seq, Random: add.Random}
+	if c.added[id] {
+		return nil
+	}
+	c.added[id] = true
+	return c.Catalog.CheckPack(at.Device, at.Seq, add)
 }
 
 // operation checks what an operation refers to.

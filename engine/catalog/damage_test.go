@@ -1,0 +1,143 @@
+package catalog
+
+import (
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+
+	"go.etcd.io/bbolt"
+
+	"holm.example/engine/seal"
+	"holm.example/engine/vault"
+)
+
+// everything is what a catalog answers, as text.
+func everything(t *testing.T, c *Catalog, d *writer, chunks int) string {
+	t.Helper()
+	marks, err := c.Marks()
+	if err != nil || len(marks) == 0 {
+		return fmt.Sprint("marks ", marks, err)
+	}
+	out := fmt.Sprintf("%+v\n", marks)
+	sources, err := c.Sources(d.card.Device)
+	out += fmt.Sprintf("%+v, %v\n%s\n", sources, err, strings.Join(tree(t, c, d.card.Device, id(1), marks[0].At), " "))
+	out += strings.Join(tree(t, c, d.card.Device, id(1), EndOf(99)), " ")
+	for n := range chunks {
+		a, known, err := c.Chunk(seal.Hash{byte(n), byte(n >> 8)})
+		out += fmt.Sprintln(a, known, err)
+	}
+	return out
+}
+
+// One changed byte anywhere in the file is either found or changes nothing.
+func TestChangedByteOfTheCatalogIsFoundOrWithoutEffect(t *testing.T) {
+	w := newWorld(t)
+	d := w.device(1)
+	const chunks = 600
+	add := &vault.PackAdd{Random: id(3), Epoch: 1, SizeBytes: 1000, Frames: []uint32{40}}
+	for n := range chunks {
+		add.Chunks = append(add.Chunks, vault.ChunkInfo{ID: seal.Hash{byte(n), byte(n >> 8)}, SizeBytes: 5})
+	}
+	ops := []vault.Operation{src(1), add, dir(1, "d", 2)}
+	for n := range 300 {
+		ops = append(ops, file(2, fmt.Sprintf("prodigious%d", n)))
+	}
+	d.commit(append(ops, &vault.Mark{ID: id(8), Sources: []seal.ID{id(1)}})...)
+	d.commit(del(2, "prodigious7"), del(2, "prodigious17"))
+	path := filepath.Join(t.TempDir(), "catalog.db")
+	c, err := Open(path, w.v.ID, t.Logf)
+	if err != nil {
+		t.Fatal(err)
+	}
+	w.follow(c)
+	want := everything(t, c, d, chunks)
+	if err := errors.Join(c.Verify(t.Context()), c.Close()); err != nil {
+		t.Fatal(err)
+	}
+	whole, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	seed := rand.Uint64()
+	random := rand.New(rand.NewPCG(seed, 0))
+	places := []int{}
+	for range 150 {
+		places = append(places, random.IntN(len(whole)))
+	}
+	for at := range whole { // names, and chunk ids with their addresses
+		if strings.HasPrefix(string(whole[at:]), "prodigious17") {
+			places = append(places, at+3)
+		}
+	}
+	found := 0
+	for _, at := range places {
+		bad := slices.Clone(whole)
+		bad[at] ^= 1 << random.IntN(8)
+		if err := os.WriteFile(path, bad, 0o600); err != nil {
+			t.Fatal(err)
+		}
+		c, err := open(path, w.v.ID)
+		if err == nil {
+			err = c.Verify(t.Context())
+			if err == nil {
+				w.follow(c) // a damaged root page gives the state before
+				if got := everything(t, c, d, chunks); got != want {
+					t.Errorf("seed %d: byte %d of %d: the catalog answers\n%s", seed, at, len(whole), got)
+				}
+			}
+			if closeErr := c.Close(); closeErr != nil && !errors.Is(closeErr, ErrDamaged) {
+				t.Error(closeErr)
+			}
+		}
+		if err != nil {
+			found++
+			if !errors.Is(err, ErrDamaged) {
+				t.Errorf("seed %d: byte %d: %v", seed, at, err)
+			}
+		}
+	}
+	if found == 0 {
+		t.Errorf("seed %d: none of %d changes was found", seed, len(places))
+	}
+}
+
+func TestPackThatIsNotFoldedAsItsSegmentHasItIsFound(t *testing.T) {
+	add := func() *vault.PackAdd {
+		return &vault.PackAdd{Random: id(3), Epoch: 1, SizeBytes: 1000, Frames: []uint32{40, 40},
+			Chunks: []vault.ChunkInfo{{ID: seal.Hash{1}, SizeBytes: vault.FrameSize}, {ID: seal.Hash{2}, SizeBytes: 6}, {ID: seal.Hash{1}, SizeBytes: 5}}}
+	}
+	address := func(pack, offset, size byte) []byte { return []byte{pack, offset, size} }
+	for name, change := range map[string]func(tx *bbolt.Tx, a *vault.PackAdd) error{
+		"":       func(*bbolt.Tx, *vault.PackAdd) error { return nil },
+		"offset": func(tx *bbolt.Tx, _ *vault.PackAdd) error { return put(tx, bucketChunks, hashOf(2), address(1, 7, 6)) },
+		"chunk gone": func(tx *bbolt.Tx, _ *vault.PackAdd) error {
+			return tx.Bucket([]byte(bucketChunks)).Delete(hashOf(2))
+		},
+		"pack gone": func(tx *bbolt.Tx, _ *vault.PackAdd) error {
+			return tx.Bucket([]byte(bucketPacks)).Delete(binary.BigEndian.AppendUint64(nil, 1))
+		},
+		"frames": func(_ *bbolt.Tx, a *vault.PackAdd) error { a.Frames[1]++; return nil },
+		"size":   func(_ *bbolt.Tx, a *vault.PackAdd) error { a.SizeBytes++; return nil },
+		"chunks": func(_ *bbolt.Tx, a *vault.PackAdd) error { a.Chunks[1].SizeBytes++; return nil },
+	} {
+		w := newWorld(t)
+		d := w.device(1)
+		d.commit(add())
+		w.follow(w.c)
+		anew := add()
+		if err := w.c.update(func(tx *bbolt.Tx) error { return change(tx, anew) }); err != nil {
+			t.Fatal(err)
+		}
+		if err := w.c.CheckPack(d.card.Device, 1, anew); errors.Is(err, ErrDamaged) != (name != "") {
+			t.Errorf("%q: %v", name, err)
+		}
+	}
+}
+
+func hashOf(n byte) []byte { h := seal.Hash{n}; return h[:] }

@@ -1,0 +1,96 @@
+package engine
+
+import (
+	"bytes"
+	"encoding/binary"
+	"fmt"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+
+	"holm.example/engine/vault"
+)
+
+// A byte of the catalog that has changed is neither shown nor taken for damage
+// of the vault.
+func TestChangedByteOfTheCatalogIsMendedFromTheVault(t *testing.T) {
+	s := newScene(t)
+	s.ahead = 1 << 42
+	names := []string{}
+	for i := range 20 {
+		names = append(names, fmt.Sprintf("prodigious%02d", i))
+		s.write("dir/"+names[i], noise(uint64(i), 300))
+	}
+	want := image(t, s.src)
+	s.backup(s.data)
+	// A chunk in the middle of the pack, as the catalog has it: its id first
+	// in the leaf, its value later.
+	var id []byte
+	s.with(s.data, func(e *Engine) {
+		g, err := e.vault.ReadSegment(t.Context(), e.device.Card, 1)
+		if err != nil {
+			t.Fatal(err)
+		}
+		_ = g.Each(func(_ int, op vault.Operation) error {
+			if add, ok := op.(*vault.PackAdd); ok {
+				id = bytes.Clone(add.Chunks[7].ID[:])
+			}
+			return nil
+		})
+	})
+	path := filepath.Join(s.data, "catalog.db")
+	address := binary.AppendUvarint(nil, 7*300)
+	for what, part := range map[string]struct {
+		pattern []byte
+		skip    int
+	}{"a name": {[]byte("prodigious17"), 3}, "a key": {id, 5}, "an address": {append(bytes.Clone(id), append([]byte{1}, address...)...), len(id) + 1}} {
+		for verb, do := range map[string]func(){
+			"ls": func() {
+				s.with(s.data, func(e *Engine) {
+					var got []string
+					err := e.List(t.Context(), ListOptions{Path: "src/dir"}, func(entry Entry) error {
+						got = append(got, entry.Path[strings.LastIndexByte(entry.Path, '/')+1:])
+						return nil
+					})
+					if err != nil || !slices.Equal(got, names) {
+						t.Errorf("%s, ls: %q, %v", what, got, err)
+					}
+				})
+			},
+			"restore": func() { sameTrees(t, want, image(t, s.restore(s.data, ""))) },
+			"check":   func() { s.clean(s.data) },
+		} {
+			b, err := os.ReadFile(path)
+			if err != nil {
+				t.Fatal(err)
+			}
+			hits := 0
+			for at := 0; ; hits++ {
+				n := bytes.Index(b[at:], part.pattern)
+				if n < 0 {
+					break
+				}
+				b[at+n+part.skip] ^= 1
+				at += n + len(part.pattern)
+			}
+			if hits == 0 {
+				t.Fatalf("%s, %s: not in the catalog", what, verb)
+			}
+			if err := os.WriteFile(path, b, 0o600); err != nil {
+				t.Fatal(err)
+			}
+			do()
+			if verb != "ls" { // which does not look for chunks
+				if err := os.Remove(path + ".damaged"); err != nil {
+					t.Errorf("%s, %s: nothing was found: %v", what, verb, err)
+				}
+			}
+			if err := os.Remove(path); err != nil {
+				t.Fatal(err)
+			}
+			s.with(s.data, func(*Engine) {})
+		}
+	}
+}
