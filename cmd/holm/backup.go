@@ -31,10 +31,10 @@ state it had in the snapshot before; the exit code is then 3.`,
 			return a.with(cmd.Context(), func(e *engine.Engine) error {
 				r, err := e.Backup(cmd.Context(), engine.BackupOptions{Paths: paths, Progress: a.showProgress("backing up")})
 				a.ui.endProgress()
+				partly := a.report(r.Problems)
 				if err != nil {
 					return err
 				}
-				partly := a.report(r.Problems)
 				answer := backedUp(r)
 				if err := a.ui.summary(answer, answer.text()); err != nil {
 					return err

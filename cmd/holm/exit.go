@@ -33,6 +33,14 @@ func usage(cmd *cobra.Command, text string) *usageError {
 	return &usageError{text, fmt.Sprintf(`"%s --help" shows how it is used`, cmd.CommandPath())}
 }
 
+// An advised error has a next step that fits better than that of its occasion.
+type advised struct {
+	error
+	hint string
+}
+
+func (e *advised) Unwrap() error { return e.error }
+
 // errPartly ends a verb that did its work except for problems that it has
 // reported already: nothing more is printed, but the exit code tells.
 var errPartly = errors.New("done, but not everything")
@@ -56,6 +64,11 @@ func arguments(check cobra.PositionalArgs) cobra.PositionalArgs {
 // verdict is what an error means for the person: the exit code and the next
 // step, which may be empty.
 func verdict(err error) (code int, hint string) {
+	var better *advised
+	if errors.As(err, &better) {
+		code, _ = verdict(better.error)
+		return code, better.hint
+	}
 	var wrong *usageError
 	if errors.As(err, &wrong) {
 		return exitUsage, wrong.hint

@@ -74,6 +74,7 @@ func occasions() []occasion {
 		{engine.ErrNoSnapshot, exitFailed, `"holm snapshots" lists them`},
 		{engine.ErrAmbiguous, exitFailed, "give more digits of the id"},
 		{engine.ErrNoPath, exitFailed, `"holm ls" lists what is there`},
+		{engine.ErrOwnPlace, exitUsage, "choose directories that lie beside each other; a restore goes outside of the vault and of the data directory"},
 		{syscall.ENOSPC, exitFailed, "make room on that disk; the same command goes on from there"},
 		{engine.ErrState, exitFailed, `"holm join DIR --data-dir NEW" joins the vault again with the passphrase`},
 	}

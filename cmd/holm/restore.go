@@ -1,6 +1,8 @@
 package main
 
 import (
+	"context"
+	"errors"
 	"fmt"
 
 	"github.com/spf13/cobra"
@@ -17,11 +19,15 @@ func newRestore(a *app) *cobra.Command {
 and empty directories. Each source or --path becomes an entry of DIR under the
 name it had.
 
-Nothing that exists is touched unless --overwrite says so: what would be in the
-way of it gets another name. That, and what cannot be restored as it was, is
-reported; the exit code is then 3.`,
+Nothing that exists is touched unless --overwrite says so: what finds its name
+taken gets another, such as letter~2. With --overwrite directories that are
+there are restored into, and a file or link takes the place of another when it
+is complete; until then, and if the vault cannot give it, the old one stays.
+What gets another name and what cannot be restored as it was is reported; the
+exit code is then 3.`,
 		Example: `  holm restore --to /tmp/found
   holm restore --path ~/Documents/letter.odt --to /tmp/found
+  holm restore --path ~/Documents --to ~ --overwrite
   holm restore --at 3f2a9c81 --path /etc --to /mnt/new
   holm restore --at "2026-11-23 18:00" --to /tmp/found`,
 		GroupID: groupBackup,
@@ -37,7 +43,7 @@ reported; the exit code is then 3.`,
 	flags := cmd.Flags()
 	flags.StringArrayVar(&o.Paths, "path", nil, "restore only this `path` and what is below it; may be repeated")
 	flags.StringVar(&o.To, "to", "", "`directory` to restore into; made if it is not there")
-	flags.BoolVar(&o.Overwrite, "overwrite", false, "replace files that are there")
+	flags.BoolVar(&o.Overwrite, "overwrite", false, "restore into directories and replace files that are there")
 	cmd.MarkFlagDirname("to")
 	return cmd
 }
@@ -56,6 +62,9 @@ type restoreAnswer struct {
 	Seconds     float64  `json:"seconds"`
 }
 
+// errNothingRestored ends a restore of which nothing but problems came.
+var errNothingRestored = errors.New("nothing could be restored")
+
 func (a *app) restore(cmd *cobra.Command, o engine.RestoreOptions) error {
 	var err error
 	if o.Paths, err = absolutePaths(o.Paths, snapshotPath); err != nil {
@@ -68,10 +77,13 @@ func (a *app) restore(cmd *cobra.Command, o engine.RestoreOptions) error {
 	return a.with(cmd.Context(), func(e *engine.Engine) error {
 		r, err := e.Restore(cmd.Context(), o)
 		a.ui.endProgress()
-		if err != nil {
-			return err
-		}
 		partly := a.report(r.Problems)
+		if !r.Complete {
+			return endedEarly(err)
+		}
+		if err == nil && partly != nil && r.Files+r.Directories+r.Others == 0 {
+			return errNothingRestored
+		}
 		answer := restoreAnswer{
 			Type: "restore", Snapshot: r.Snapshot.ID, To: nameForJSON(o.To), Files: r.Files, Directories: r.Directories, Others: r.Others,
 			Bytes: r.Bytes, BytesRead: r.ReadBytes, Problems: len(r.Problems), Seconds: r.Finished.Sub(r.Started).Seconds(),
@@ -79,9 +91,21 @@ func (a *app) restore(cmd *cobra.Command, o engine.RestoreOptions) error {
 		text := fmt.Sprintf("restored %s and %s, %s, from snapshot %s of %s into %s in %s\n",
 			count(r.Files, "file", "files"), count(r.Directories, "directory", "directories"), size(r.Bytes),
 			shortID(r.Snapshot.ID), clock(r.Snapshot.Time), quoteName(o.To), seconds(answer.Seconds))
-		if err := a.ui.summary(answer, text); err != nil {
+		if err := errors.Join(err, a.ui.summary(answer, text)); err != nil {
 			return err
 		}
 		return partly
 	})
+}
+
+// endedEarly says what can be done after a restore that did not come to its
+// end: the same command alone would give what is there already other names.
+func endedEarly(err error) error {
+	switch {
+	case errors.Is(err, context.Canceled):
+		return &advised{err, "what is complete stays; the same command with --overwrite, or another --to, restores all of it"}
+	case errors.Is(err, engine.ErrTarget):
+		return &advised{err, "what is complete stays; make room there, or let it be written to, and give --overwrite; or name another --to"}
+	}
+	return err
 }

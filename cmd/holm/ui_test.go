@@ -53,6 +53,7 @@ func TestEveryErrorOfTheEngineHasItsExitCodeAndAHint(t *testing.T) {
 		engine.ErrAmbiguous:       1,
 		engine.ErrNoPath:          1,
 		engine.ErrState:           1,
+		engine.ErrOwnPlace:        2,
 		context.Canceled:          1,
 		syscall.ENOSPC:            1,
 	}
@@ -71,6 +72,19 @@ func TestEveryErrorOfTheEngineHasItsExitCodeAndAHint(t *testing.T) {
 	}
 	if len(occasions())+1 != len(want) {
 		t.Errorf("%d occasions, %d are tested", len(occasions()), len(want)-1)
+	}
+}
+
+func TestRestoreThatEndsEarlySaysHowToGetTheRest(t *testing.T) {
+	for _, err := range []error{context.Canceled, engine.ErrTarget} {
+		u, _, stderr := fixture(t)
+		if got := u.fail(endedEarly(fmt.Errorf("doing something: %w", err))); got != 1 || !strings.Contains(stderr.String(), "hint: what is complete stays") ||
+			!strings.Contains(stderr.String(), "--overwrite") {
+			t.Errorf("exit code %d, told as %q", got, stderr)
+		}
+	}
+	if err := endedEarly(engine.ErrNoPath); err != engine.ErrNoPath {
+		t.Errorf("another error becomes %v", err)
 	}
 }
 

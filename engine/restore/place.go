@@ -68,9 +68,7 @@ func (r *run) begin(g *goal, do func(path string) error) (err error) {
 // complete gives an entry its metadata, and then its name. Metadata that is
 // refused is reported; with an error nothing is left of the entry.
 func (r *run) complete(g *goal) error {
-	if err := r.tree.SetMetadata(g.at, entryOf(g.entry)); err != nil {
-		r.problem(g.path, err)
-	}
+	r.dress(g.at, g.path, g.entry)
 	if !g.over {
 		return nil
 	}

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"os"
 	"slices"
+	"sync"
 
 	"holm.example/engine/catalog"
 	"holm.example/engine/seal"
@@ -18,6 +19,7 @@ const (
 	maxPieces = 16384
 	maxFiles  = 4096
 	maxOpen   = 128
+	maxSyncs  = 64 // files that are synced at the same time
 )
 
 // piece is a chunk and one place that it goes to.
@@ -43,6 +45,7 @@ type plan struct {
 	pieces []piece
 	files  map[*file]struct{} // not complete
 	open   []*file            // with a handle, the oldest first
+	whole  []*file            // all written, and to be synced before they replace others
 }
 
 // add plans the content of a file.
@@ -90,7 +93,7 @@ func (p *plan) flush() error {
 		}
 		pieces = pieces[n:]
 	}
-	return nil
+	return p.settle()
 }
 
 func lastFrame(a catalog.Address) uint64 {
@@ -268,17 +271,52 @@ func (p *plan) finish(f *file) error {
 	if f.left > 0 || !f.planned && !f.failed {
 		return nil
 	}
-	delete(p.files, f)
 	if f.failed {
+		delete(p.files, f)
 		return nil
 	}
 	err := p.reach(f) // also makes an empty file
-	if err == nil && f.over {
-		err = f.handle.Sync() // a power cut must not take both, the old and the new
-	}
 	if err == nil {
 		err = p.shut(f)
 	}
+	if err != nil || !f.over {
+		return p.complete(f, err)
+	}
+	if p.whole = append(p.whole, f); len(p.whole) < maxSyncs {
+		return nil
+	}
+	return p.settle()
+}
+
+// settle completes the files that replace others. They are on the disk first:
+// a power cut must not take both, the old and the new. Many syncs at a time
+// cost little more than one.
+func (p *plan) settle() error {
+	files := p.whole
+	p.whole = nil
+	problems := make([]error, len(files))
+	var group sync.WaitGroup
+	for i, f := range files {
+		h, err := p.run.tree.Open(f.at)
+		if err != nil {
+			problems[i] = err
+			continue
+		}
+		group.Go(func() { problems[i] = errors.Join(h.Sync(), h.Close()) })
+	}
+	group.Wait()
+	for i, f := range files {
+		if err := p.complete(f, problems[i]); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// complete gives a file that is written its metadata and its name, if there is
+// no error yet. The error is one that ends the run.
+func (p *plan) complete(f *file, err error) error {
+	delete(p.files, f)
 	if err == nil {
 		err = p.run.complete(&f.goal)
 	}

@@ -15,7 +15,9 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
 	"os"
+	"path/filepath"
 	"slices"
 	"time"
 
@@ -173,11 +175,23 @@ func (r *run) entry(d dir, e catalog.Entry) error {
 // failed reports what could not be restored, and returns an error if nothing
 // else can be written either.
 func (r *run) failed(path string, err error) error {
+	var known *fs.PathError
+	if errors.As(err, &known) { // of a temporary name, perhaps
+		err = &fs.PathError{Op: known.Op, Path: filepath.Join(r.To, filepath.FromSlash(path)), Err: known.Err}
+	}
 	if isFull(err) {
-		return fmt.Errorf("restoring %s: %w: %w", path, err, ErrTarget)
+		return fmt.Errorf("%w: %w", ErrTarget, err)
 	}
 	r.problem(path, err)
 	return nil
+}
+
+// dress gives what is restored its metadata. What is refused is a problem, and
+// the rest of it is set.
+func (r *run) dress(at, path string, e catalog.Entry) {
+	if err := r.tree.SetMetadata(at, entryOf(e)); err != nil {
+		r.problem(path, fmt.Errorf("restored, but not all of its metadata: %w", err))
+	}
 }
 
 // directory makes a directory, or enters the one that was there, and restores
@@ -224,9 +238,7 @@ func (r *run) finishDirectories(parent string, e catalog.Entry) error {
 	if err != nil {
 		return err
 	}
-	if err := r.tree.SetMetadata(path, entryOf(e)); err != nil {
-		r.problem(path, err)
-	}
+	r.dress(path, path, e)
 	return context.Cause(r.ctx)
 }
 
