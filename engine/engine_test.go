@@ -336,6 +336,24 @@ func TestCommitTimeNeverRunsBackwards(t *testing.T) {
 	})
 }
 
+func TestLatestIsWhatWasBackedUpLastWhateverTheClockSays(t *testing.T) {
+	s := newScene(t)
+	s.ahead = 1 << 42
+	var last string
+	for i, ahead := range []time.Duration{24 * time.Hour, 4 * 365 * 24 * time.Hour, 0, time.Hour} {
+		s.ahead = ahead
+		s.write("file", noise(uint64(i), 300))
+		last = s.backup(s.data).Snapshot
+		s.with(s.data, func(e *Engine) {
+			list, err := e.Snapshots(t.Context())
+			if err != nil || len(list) != i+1 || list[i].ID != last || i > 0 && list[i].Time.Before(list[i-1].Time) {
+				t.Errorf("clock ahead by %v: %+v, %v", ahead, list, err)
+			}
+		})
+		sameTrees(t, image(t, s.src), image(t, s.restore(s.data, "")))
+	}
+}
+
 func TestListFindsWhatAPathNames(t *testing.T) {
 	s := newScene(t)
 	s.write("d/one", []byte("1"))

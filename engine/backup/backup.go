@@ -98,7 +98,11 @@ func Run(ctx context.Context, w *Writer, q Request) (*Report, error) {
 	if _, err := io.ReadFull(w.Random, id[:]); err != nil {
 		return report, fmt.Errorf("naming a mark: %w", err)
 	}
-	mark := &vault.Mark{ID: id, Time: vault.TimeOf(w.Now()), Label: q.Label, Sources: scanned}
+	now, err := w.time()
+	if err != nil {
+		return report, err
+	}
+	mark := &vault.Mark{ID: id, Time: now, Label: q.Label, Sources: scanned}
 	if err := w.Add(ctx, mark); err != nil {
 		return report, err
 	}

@@ -245,11 +245,26 @@ func (w *Writer) commit(ctx context.Context) error {
 	return nil
 }
 
+// time is now, or the commit time of our last segment if the clock was set
+// back behind it.
+func (w *Writer) time() (vault.Time, error) {
+	now := vault.TimeOf(w.Now())
+	d, _, err := w.Catalog.Device(w.Device.Card.Device)
+	if now.Before(d.Committed) {
+		now = d.Committed
+	}
+	return now, err
+}
+
 // segment makes the object of the open transaction.
 func (w *Writer) segment() (*vault.Segment, []byte, error) {
 	head := w.Journal.Head()
 	s := &vault.Segment{Head: vault.Head{Device: head.Device, Seq: head.Seq + 1}, Incarnation: w.Device.Incarnation,
-		Previous: head.Hash, Committed: vault.TimeOf(w.Now())}
+		Previous: head.Hash}
+	var err error
+	if s.Committed, err = w.time(); err != nil {
+		return nil, nil, err
+	}
 	devices, err := w.Catalog.Devices()
 	if err != nil {
 		return nil, nil, err
@@ -263,9 +278,6 @@ func (w *Writer) segment() (*vault.Segment, []byte, error) {
 		claimed[h.Device] = h.Seq
 	}
 	for _, d := range devices {
-		if d.Head.Device == head.Device && s.Committed.Before(d.Committed) {
-			s.Committed = d.Committed // our clock was set back
-		}
 		if d.Head.Device != head.Device && d.Head.Seq > claimed[d.Head.Device] {
 			s.Claims = append(s.Claims, d.Head)
 		}

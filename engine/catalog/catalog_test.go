@@ -367,3 +367,23 @@ func FuzzParsePage(f *testing.F) {
 		_ = checked(b, b)
 	})
 }
+
+func TestMarksOfADeviceKeepTheirOrder(t *testing.T) {
+	w := newWorld(t)
+	a, b := w.device(1), w.device(2)
+	mark := func(n byte, seconds int64) vault.Operation {
+		return &vault.Mark{ID: id(n), Time: vault.Time{Seconds: seconds}}
+	}
+	a.commit(mark(9, 10), mark(1, 1000))
+	a.commit(mark(8, 20), mark(2, 1500)) // the clock was set right, then passed
+	b.commit(mark(3, 500), mark(4, 1200))
+	w.follow(w.c)
+	list, err := w.c.Marks()
+	var got []byte
+	for _, m := range list {
+		got = append(got, m.ID[0])
+	}
+	if want := []byte{9, 3, 1, 8, 4, 2}; err != nil || !slices.Equal(got, want) {
+		t.Errorf("%v, %v, want %v", got, err, want)
+	}
+}

@@ -1,6 +1,7 @@
 package catalog
 
 import (
+	"bytes"
 	"cmp"
 	"encoding/binary"
 	"fmt"
@@ -54,7 +55,43 @@ func (c *Catalog) Sources(device seal.ID) (list []Source, err error) {
 	return list, err
 }
 
-// Marks lists the marks of all devices, the oldest first.
+// sortMarks puts marks into the order of time, but those of one device into
+// that of its journal: clocks are set back. A mark counts as no older than any
+// that its device has made before it.
+func sortMarks(list []Mark) []Mark {
+	byPosition := func(a, b Mark) int {
+		return cmp.Or(bytes.Compare(a.Device[:], b.Device[:]), cmp.Compare(a.At, b.At))
+	}
+	slices.SortFunc(list, byPosition)
+	type ranked struct {
+		Mark
+		latest vault.Time
+	}
+	var all []ranked
+	for i, m := range list {
+		r := ranked{m, m.Time}
+		if i > 0 && all[i-1].Device == m.Device && m.Time.Before(all[i-1].latest) {
+			r.latest = all[i-1].latest
+		}
+		all = append(all, r)
+	}
+	slices.SortStableFunc(all, func(a, b ranked) int {
+		switch {
+		case a.latest.Before(b.latest):
+			return -1
+		case b.latest.Before(a.latest):
+			return 1
+		}
+		return 0
+	})
+	for i := range all {
+		list[i] = all[i].Mark
+	}
+	return list
+}
+
+// Marks lists the marks of all devices, the oldest first; those of one device
+// in the order of its journal.
 func (c *Catalog) Marks() (list []Mark, err error) {
 	err = c.view(func(tx *bbolt.Tx) error {
 		list = nil
@@ -73,16 +110,7 @@ func (c *Catalog) Marks() (list []Mark, err error) {
 			return nil
 		})
 	})
-	slices.SortFunc(list, func(a, b Mark) int {
-		switch {
-		case a.Time.Before(b.Time):
-			return -1
-		case b.Time.Before(a.Time):
-			return 1
-		}
-		return cmp.Or(cmp.Compare(string(a.Device[:]), string(b.Device[:])), cmp.Compare(a.At, b.At))
-	})
-	return list, err
+	return sortMarks(list), err
 }
 
 // Page returns the entries of a directory now, from the first name after
