@@ -30,10 +30,10 @@ build-publisher:
 
 release: bin/holm-publish
 	bin/holm-publish key new --if-missing --channel stable
-	bin/holm-publish release --channel stable --targets $(TARGETS) --url $(URL) $(if $(VERSION),--version $(VERSION))
+	bin/holm-publish release --channel stable --targets '$(TARGETS)' --url '$(URL)' $(if $(VERSION),--version '$(VERSION)')
 
 serve: bin/holm-publish
-	bin/holm-publish serve --listen $(patsubst http://%,%,$(URL))
+	bin/holm-publish serve --listen '$(patsubst http://%,%,$(URL))'
 
 build:
 	$(GO) build -trimpath -o bin/ ./cmd/...

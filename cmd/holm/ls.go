@@ -77,7 +77,7 @@ func (a *app) showEntry(e engine.Entry, long bool) error {
 
 // registerAt adds the flag that says which snapshot is meant.
 func registerAt(cmd *cobra.Command, at *string) {
-	cmd.Flags().StringVar(at, "at", "latest", "`snapshot`: latest, an id or its beginning, or a point in time")
+	cmd.Flags().StringVar(at, "at", "latest", "`snapshot`: latest (of this device, if it has any), an id or its beginning, or a point in time")
 	cmd.RegisterFlagCompletionFunc("at", func(*cobra.Command, []string, string) ([]string, cobra.ShellCompDirective) {
 		return []string{"latest"}, cobra.ShellCompDirectiveNoFileComp
 	})
