@@ -64,7 +64,11 @@ func (d *decoder) packs() []PackID {
 	n := d.count(MaxSegment, 33, "pack list")
 	var list []PackID
 	for range n {
-		list = append(list, PackID{d.id(), d.upTo(maxSeq, "seq"), d.id()})
+		p := PackID{d.id(), d.upTo(maxSeq, "seq"), d.id()}
+		if d.err == nil && p.Seq == 0 {
+			d.fail("seq of a pack")
+		}
+		list = append(list, p)
 	}
 	return list
 }

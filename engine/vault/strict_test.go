@@ -147,14 +147,24 @@ func TestOtherOperationsThatBreakARuleAreRefused(t *testing.T) {
 	id, hash := seal.ID{1}, seal.Hash{1}
 	type e = *encoder
 	refused(t, map[string][]byte{
-		"Delete, reason 3":             made(6, 1, func(p e) { goodEntry(p); p.u8(3) }),
-		"Mark, label above the limit":  made(7, 1, func(p e) { p.id(id); p.raw([]byte{0, 0}); p.text(strings.Repeat("l", MaxText+1)); p.uv(0) }),
-		"Mark, sources not there":      made(7, 1, func(p e) { p.id(id); p.raw([]byte{0, 0, 0, 2}); p.id(id) }),
-		"Mark, too many sources":       made(7, 1, func(p e) { p.id(id); p.raw([]byte{0, 0, 0}); p.uv(65537); p.raw(make([]byte, 16*65537)) }),
-		"Policy, keys out of order":    made(8, 2, func(p e) { p.uv(2); p.text("b"); p.text(""); p.text("a"); p.text("") }),
-		"Hold, 2":                      made(9, 2, func(p e) { p.id(id); p.id(id); p.u8(2) }),
-		"Forget, marks not there":      made(10, 2, func(p e) { p.id(id); p.uv(1) }),
-		"Condemn, seq of 17 digits":    made(11, 2, func(p e) { p.uv(1); p.id(id); p.uv(maxSeq + 1); p.id(id) }),
+		"Delete, reason 3":            made(6, 1, func(p e) { goodEntry(p); p.u8(3) }),
+		"Mark, label above the limit": made(7, 1, func(p e) { p.id(id); p.raw([]byte{0, 0}); p.text(strings.Repeat("l", MaxText+1)); p.uv(0) }),
+		"Mark, sources not there":     made(7, 1, func(p e) { p.id(id); p.raw([]byte{0, 0, 0, 2}); p.id(id) }),
+		"Mark, too many sources":      made(7, 1, func(p e) { p.id(id); p.raw([]byte{0, 0, 0}); p.uv(65537); p.raw(make([]byte, 16*65537)) }),
+		"Policy, keys out of order":   made(8, 2, func(p e) { p.uv(2); p.text("b"); p.text(""); p.text("a"); p.text("") }),
+		"Hold, 2":                     made(9, 2, func(p e) { p.id(id); p.id(id); p.u8(2) }),
+		"Forget, marks not there":     made(10, 2, func(p e) { p.id(id); p.uv(1) }),
+		"Condemn, seq of 17 digits":   made(11, 2, func(p e) { p.uv(1); p.id(id); p.uv(maxSeq + 1); p.id(id) }),
+		"Condemn, seq 0":              made(11, 2, func(p e) { p.uv(1); p.id(id); p.uv(0); p.id(id) }),
+		"Drop, seq 0": made(12, 2, func(p e) {
+			p.uv(2)
+			p.id(id)
+			p.uv(1)
+			p.id(id)
+			p.id(id)
+			p.uv(0)
+			p.id(id)
+		}),
 		"Drop, packs not there":        made(12, 2, func(p e) { p.uv(3); p.id(id) }),
 		"Checkpoint, tables not there": made(13, 2, func(p e) { p.uv(1); p.uv(2); p.hash(hash) }),
 		"Adopt, seq of 17 digits":      made(14, 1, func(p e) { p.id(id); p.uv(maxSeq + 1); p.hash(hash) }),
