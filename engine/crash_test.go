@@ -240,6 +240,16 @@ func TestDerivedFilesCanBeLostOrDamaged(t *testing.T) {
 		}
 		sameTrees(t, want, image(t, s.restore(s.data, "")))
 	}
+	for _, f := range []string{"state.1", "state.2"} { // as a bad block would have it
+		path := filepath.Join(s.data, f)
+		if err := errors.Join(os.Rename(path, path+".away"), os.Mkdir(path, 0o700)); err != nil {
+			t.Fatal(err)
+		}
+		sameTrees(t, want, image(t, s.restore(s.data, "")))
+		if err := errors.Join(os.Remove(path), os.Rename(path+".away", path)); err != nil {
+			t.Fatal(err)
+		}
+	}
 	for _, f := range []string{"state.1", "state.2"} {
 		if err := os.Truncate(filepath.Join(s.data, f), 20); err != nil {
 			t.Fatal(err)

@@ -63,10 +63,12 @@ func statePaths(dir string) [2]string {
 }
 
 // loadState reads the state of a data directory: ErrNotJoined if there is
-// none, ErrState if no copy is intact.
+// none, ErrState if no copy is intact. One that cannot be read does not keep
+// from using the other.
 func loadState(dir string) (*stateFile, error) {
 	f := &stateFile{dir: dir}
 	missing := 0
+	var unreadable error
 	for _, path := range statePaths(dir) {
 		b, err := os.ReadFile(path)
 		if errors.Is(err, fs.ErrNotExist) {
@@ -74,7 +76,8 @@ func loadState(dir string) (*stateFile, error) {
 			continue
 		}
 		if err != nil {
-			return nil, fmt.Errorf("reading the state: %w", err)
+			unreadable = errors.Join(unreadable, err)
+			continue
 		}
 		s, generation, err := parseState(b)
 		if err == nil && generation > f.generation {
@@ -83,6 +86,9 @@ func loadState(dir string) (*stateFile, error) {
 	}
 	if missing == 2 {
 		return nil, fmt.Errorf("%s: %w", dir, ErrNotJoined)
+	}
+	if f.generation == 0 && unreadable != nil {
+		return nil, fmt.Errorf("reading the state: %w", unreadable)
 	}
 	if f.generation == 0 {
 		return nil, fmt.Errorf("%s: %w", dir, ErrState)
