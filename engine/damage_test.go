@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"os"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -139,8 +140,21 @@ func TestMissingVaultAndOtherVaultAreSaid(t *testing.T) {
 	s := newScene(t)
 	other := newScene(t)
 	moved := OpenOptions{DataDir: s.data, Vault: other.vault}
-	if _, err := Open(t.Context(), moved); !errors.Is(err, ErrDamaged) {
+	if _, err := Open(t.Context(), moved); !errors.Is(err, ErrOtherVault) || errors.Is(err, ErrDamaged) {
 		t.Errorf("another vault: %v", err)
+	}
+	// Both copies are exchanged, but the keys know better.
+	for _, name := range []string{vault.ConfigName, vault.ConfigCopyName} {
+		b, err := os.ReadFile(filepath.Join(other.vault, name))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := os.WriteFile(filepath.Join(s.vault, name), b, 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if _, err := s.open(s.data); !errors.Is(err, ErrDamaged) || errors.Is(err, ErrOtherVault) || !strings.Contains(err.Error(), vault.ConfigName) {
+		t.Errorf("exchanged copies: %v", err)
 	}
 	moved.Vault = t.TempDir()
 	if _, err := Open(t.Context(), moved); !errors.Is(err, ErrUnreachable) {

@@ -26,6 +26,8 @@ var (
 	ErrUnreachable = storage.ErrUnreachable
 	// ErrNoVault: there is no vault in that store.
 	ErrNoVault = vault.ErrNoVault
+	// ErrOtherVault: the vault there is not the one of the data directory.
+	ErrOtherVault = vault.ErrOtherVault
 	// ErrVaultExists: there is a vault in that store already.
 	ErrVaultExists = vault.ErrVaultExists
 	// ErrDamaged: an object is not what its device wrote; the text names it.

@@ -61,6 +61,7 @@ func absolutePaths(args []string, absolute func(string) (string, error)) ([]stri
 func occasions() []occasion {
 	return []occasion{
 		{engine.ErrWrongPassphrase, exitPassphrase, `the passphrase is the one that was given at "holm init"`},
+		{engine.ErrOtherVault, exitPassphrase, "--vault or HOLM_VAULT names another vault than --data-dir or HOLM_DATA_DIR belongs to; each vault needs a data directory of its own"},
 		{engine.ErrAlreadyRunning, exitRunning, "wait until it has ended; each --data-dir runs one at a time"},
 		{engine.ErrNotJoined, exitFailed, `"holm init DIR" makes a vault, "holm join DIR" joins one; or name the right --data-dir`},
 		{engine.ErrJoined, exitFailed, "another --data-dir can belong to another vault"},

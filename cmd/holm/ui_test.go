@@ -39,6 +39,7 @@ func fixture(t *testing.T) (u *ui, stdout func() string, stderr *bytes.Buffer) {
 func TestEveryErrorOfTheEngineHasItsExitCodeAndAHint(t *testing.T) {
 	want := map[error]int{
 		engine.ErrWrongPassphrase: 7,
+		engine.ErrOtherVault:      7,
 		engine.ErrAlreadyRunning:  5,
 		engine.ErrUnreachable:     6,
 		engine.ErrNoVault:         6,

@@ -13,11 +13,14 @@ import (
 // them must not lock a vault; docs/vault-format.md, section 3.
 func configNames() []string { return []string{ConfigName, ConfigCopyName} }
 
+// errOther is why a whole copy is not the one that was expected.
+var errOther = errors.New("it is that of another vault")
+
 // Find reads the configuration of the vault in a store. It returns ErrNoVault
 // if there is none, ErrNewer if it must not be read, and ErrDamaged if no copy
 // is intact, or two differ and the wrapped keys do not decide between them.
-// want, if not nil, is the vault id that is expected; another one is
-// ErrDamaged.
+// want, if not nil, is the vault id that is expected; ErrOtherVault says that
+// the store holds another vault.
 func Find(ctx context.Context, s storage.Store, want *seal.Hash) (*Vault, error) {
 	var good []Config
 	var problem error
@@ -39,6 +42,15 @@ func Find(ctx context.Context, s storage.Store, want *seal.Hash) (*Vault, error)
 		return nil, ErrNoVault
 	}
 	if len(good) == 0 {
+		if errors.Is(problem, errOther) {
+			named, err := namedVaults(ctx, s)
+			if err != nil {
+				return nil, err
+			}
+			if !named[*want] {
+				return nil, fmt.Errorf("it does not belong to this data directory: %w", ErrOtherVault)
+			}
+		}
 		return nil, problem
 	}
 	c := good[0]
@@ -54,17 +66,16 @@ func Find(ctx context.Context, s storage.Store, want *seal.Hash) (*Vault, error)
 	return New(s, c, nil)
 }
 
-// chooseConfig returns the one configuration whose vault id an intact wrapped
-// key names. Only who does not know the vault id needs it.
-func chooseConfig(ctx context.Context, s storage.Store, list []Config) (Config, error) {
+// namedVaults are the vault ids that the intact wrapped keys of a store name.
+func namedVaults(ctx context.Context, s storage.Store) (map[seal.Hash]bool, error) {
 	named := map[seal.Hash]bool{}
 	for o, err := range s.List(ctx, KeysPrefix) {
 		if err != nil {
-			return Config{}, fmt.Errorf("listing keys: %w", err)
+			return nil, fmt.Errorf("listing keys: %w", err)
 		}
 		b, err := s.Get(ctx, o.Name, seal.MaxKeyObject)
 		if outOfReach(err) {
-			return Config{}, fmt.Errorf("reading %s: %w", o.Name, err)
+			return nil, fmt.Errorf("reading %s: %w", o.Name, err)
 		}
 		if err != nil {
 			continue // damaged, or removed meanwhile
@@ -72,6 +83,16 @@ func chooseConfig(ctx context.Context, s storage.Store, list []Config) (Config, 
 		if id, err := seal.WrappedVault(b); err == nil {
 			named[id] = true
 		}
+	}
+	return named, nil
+}
+
+// chooseConfig returns the one configuration whose vault id an intact wrapped
+// key names. Only who does not know the vault id needs it.
+func chooseConfig(ctx context.Context, s storage.Store, list []Config) (Config, error) {
+	named, err := namedVaults(ctx, s)
+	if err != nil {
+		return Config{}, err
 	}
 	var fits []Config
 	for _, c := range list {
@@ -86,7 +107,8 @@ func chooseConfig(ctx context.Context, s storage.Store, list []Config) (Config, 
 }
 
 // readConfig reads one copy of vault.json: storage.ErrNotFound if it is not
-// there; with want, ErrDamaged for everything else that has another vault id.
+// there; with want, ErrDamaged for everything else that has another vault id,
+// and errOther too if it is whole.
 func readConfig(ctx context.Context, s storage.Store, name string, want *seal.Hash) (Config, error) {
 	b, err := s.Get(ctx, name, MaxConfig)
 	if errors.Is(err, storage.ErrNotFound) {
@@ -95,10 +117,14 @@ func readConfig(ctx context.Context, s storage.Store, name string, want *seal.Ha
 	if err != nil {
 		return Config{}, objectError(name, err)
 	}
-	if want != nil && seal.Sum(b) != *want {
-		return Config{}, damaged(name, errors.New("it is not the vault of this data directory"))
-	}
 	c, err := ParseConfig(b)
+	if want != nil && seal.Sum(b) != *want {
+		reason := ErrMalformed
+		if err == nil {
+			reason = errOther
+		}
+		return Config{}, fmt.Errorf("%s: %w: %w", name, ErrDamaged, reason)
+	}
 	return c, damaged(name, err)
 }
 

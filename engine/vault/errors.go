@@ -17,6 +17,9 @@ var (
 	ErrNoVault = errors.New("no vault here")
 	// ErrVaultExists is returned by Create when a store holds a vault.
 	ErrVaultExists = errors.New("a vault is here already")
+	// ErrOtherVault is returned when a store holds a vault, but not the one
+	// that was asked for.
+	ErrOtherVault = errors.New("another vault")
 	// ErrForeign is returned for the card of a device of another vault, which
 	// an init that was stopped or came second has left.
 	ErrForeign = errors.New("card of another vault")
