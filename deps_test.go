@@ -45,7 +45,7 @@ var outside = map[string][]string{
 	"repo/apt":             {},
 	"repo/yum":             {},
 	"repo/site":            {"internal/"},
-	"acceptance/root":      {},
+	"acceptance/root":      {"internal/"},
 	"acceptance":           {"acceptance/root", "keys", "keys/", "packaging", "repo", "repo/", "internal/"},
 }
 

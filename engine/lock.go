@@ -8,14 +8,13 @@ import (
 	"path/filepath"
 	"strings"
 	"time"
+
+	"holm.example/internal/filelock"
 )
 
 // dataLock is the lock of a data directory. The kernel frees it when the
 // process ends, however it ends.
 type dataLock struct{ f *os.File }
-
-// errLocked is returned by lockFile when another process has the lock.
-var errLocked = errors.New("locked")
 
 // acquire locks a data directory, or returns ErrAlreadyRunning saying who has
 // it and since when.
@@ -25,10 +24,10 @@ func acquire(dir string, now time.Time) (*dataLock, error) {
 	if err != nil {
 		return nil, fmt.Errorf("locking the data directory: %w", err)
 	}
-	if err := lockFile(f); err != nil {
+	if err := filelock.Try(f); err != nil {
 		who, _ := io.ReadAll(io.LimitReader(f, 200)) // only for the message
 		closeErr := f.Close()
-		if errors.Is(err, errLocked) {
+		if errors.Is(err, filelock.ErrHeld) {
 			return nil, fmt.Errorf("%w: %s", ErrAlreadyRunning, strings.TrimSpace(string(who)))
 		}
 		return nil, errors.Join(fmt.Errorf("locking the data directory: %w", err), closeErr)

@@ -15,6 +15,8 @@ import (
 	"strings"
 
 	"github.com/rogpeppe/go-internal/lockedfile"
+
+	"holm.example/internal/filelock"
 )
 
 // DefaultMirror is where roots are built from unless the environment variable
@@ -99,7 +101,7 @@ func (c *Cache) startRun() error {
 	if err != nil {
 		return fmt.Errorf("making the cache: %w", err)
 	}
-	if err := tryLock(lock); err != nil {
+	if err := filelock.Try(lock); err != nil {
 		return errors.Join(fmt.Errorf("locking %s: %w", lock.Name(), err), lock.Close())
 	}
 	c.held, c.run = lock, strings.TrimSuffix(lock.Name(), ".lock")
@@ -126,7 +128,7 @@ func (c *Cache) sweep(ctx context.Context) error {
 		if errors.Is(err, fs.ErrNotExist) {
 			continue // its run has just ended by itself
 		}
-		if err == nil && tryLock(f) == nil {
+		if err == nil && filelock.Try(f) == nil {
 			err = errors.Join(c.remove(ctx, strings.TrimSuffix(name, ".lock")), os.Remove(name))
 		}
 		if err := errors.Join(err, f.Close()); err != nil {

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"holm.example/internal/durable"
+	"holm.example/internal/filelock"
 )
 
 // lockName is the file whose lock lets one process at a time change the store.
@@ -39,8 +40,11 @@ func lockFolder(dir string) (unlock func() error, err error) {
 	if err != nil {
 		return nil, fmt.Errorf("locking the key folder: %w", err)
 	}
-	if err := lockFile(f); err != nil {
+	if err := filelock.Try(f); err != nil {
 		f.Close()
+		if errors.Is(err, filelock.ErrHeld) {
+			err = ErrLocked
+		}
 		return nil, fmt.Errorf("locking %s: %w", dir, err)
 	}
 	// Whoever writes here holds the lock, so that every temporary file is

@@ -27,6 +27,7 @@ import (
 	"strings"
 
 	"holm.example/internal/durable"
+	"holm.example/internal/filelock"
 )
 
 const (
@@ -159,8 +160,11 @@ func (d *Dir) Lock(context.Context) (unlock func() error, err error) {
 	if err != nil {
 		return nil, err
 	}
-	if err := lockFile(f); err != nil {
+	if err := filelock.Try(f); err != nil {
 		f.Close()
+		if errors.Is(err, filelock.ErrHeld) {
+			err = ErrLocked
+		}
 		return nil, fmt.Errorf("locking %s: %w", d.path, err)
 	}
 	if err := d.sweep(); err != nil {
