@@ -13,6 +13,9 @@ var (
 	// ErrForeign: what is published does not verify under our keys, or is not what
 	// its signed pointer names. Nothing is signed on top of it.
 	ErrForeign = errors.New("what is published does not verify")
+	// ErrOlder: the site was set back to an earlier state. What was published
+	// since would be lost, and clients refuse to go back.
+	ErrOlder = errors.New("the site is older than what was published last")
 	// ErrWriteOnce: a field that apt's users would have to confirm differs
 	// from what is published.
 	ErrWriteOnce = errors.New("must never change after the first publish")

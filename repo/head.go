@@ -76,8 +76,8 @@ func readHead(ctx context.Context, r Reader) (*head, error) {
 }
 
 // next returns the head of the publish to come.
-func (h *head) next(o *Options, c headChannel) ([]byte, error) {
-	out := head{headFormat, o.Product, o.URL, h.Number + 1, maps.Clone(h.Channels)}
+func (h *head) next(o *Options, number int64, c headChannel) ([]byte, error) {
+	out := head{headFormat, o.Product, o.URL, number, maps.Clone(h.Channels)}
 	if out.Channels == nil {
 		out.Channels = map[string]headChannel{}
 	}
@@ -113,21 +113,18 @@ func (h *head) unfinished(ctx context.Context, r Reader, channel string) (unfini
 // for: the one of the last publish, unless that was killed before.
 func (h *head) newest(ctx context.Context, r Reader, channel string) (string, error) {
 	c := h.Channels[channel]
-	if c.Version == "" {
-		return "", nil
+	name := join(currentRoot, sumsName)
+	want, changed := c.Pointers[name]
+	sum, there, err := sumOf(ctx, r, name)
+	if err != nil || !changed {
+		return c.Version, err
 	}
-	current, there, err := sumOf(ctx, r, join(currentRoot, sumsName))
-	if err != nil || !there {
-		return "", err
+	have := hex.EncodeToString(sum[:])
+	before, was := c.Before.Pointers[name]
+	if there == was && have != want && (!there || have == before) {
+		return c.Before.Version, nil
 	}
-	wanted, there, err := sumOf(ctx, r, join(releaseDir(c.Version), currentName, sumsName))
-	if err != nil {
-		return "", err
-	}
-	if there && current == wanted {
-		return c.Version, nil
-	}
-	return c.Before.Version, nil
+	return c.Version, nil
 }
 
 // CompareVersions orders versions, MAJOR.MINOR.BUILD as three numbers; "" is the least.

@@ -24,6 +24,9 @@ type Report struct {
 	Date     time.Time // of the Release that is served now
 	Revision int64     // greatest of yum that is served now
 	Packages int       // of this release
+	// Lost is what was published last, according to the log, and is not on the
+	// site any more: it begins anew. Nil: nothing is.
+	Lost *Record
 }
 
 // A publish is one run of Publish: what it was asked for, what is there, what it is going to do.
@@ -38,6 +41,14 @@ type publish struct {
 	plan plan
 	// newest is the version that is served; "" if none is.
 	newest string
+	// last is what the log remembers; empty: nothing.
+	last *Record
+	anew bool // something that last names is not there
+	// unfinished and foreign are what head says about the pointers.
+	unfinished bool
+	foreign    []string
+	number     int64            // of publish/head after this run
+	revisions  map[string]int64 // of yum after this run, by base architecture
 
 	debs []deb
 	rpms []rpm
@@ -70,8 +81,14 @@ func Publish(ctx context.Context, s Site, o Options, v Version, now time.Time) (
 		return nil, err
 	}
 	defer func() { err = errors.Join(err, unlock()) }()
-	p := &publish{ctx: ctx, site: s, o: &o, v: &v, now: now.UTC(), plan: plan{pointers: map[string]string{}}}
+	p := &publish{ctx: ctx, site: s, o: &o, v: &v, now: now.UTC(), plan: plan{pointers: map[string]string{}}, revisions: map[string]int64{}}
 	if p.head, err = readHead(ctx, s); err != nil {
+		return nil, err
+	}
+	if err := p.remember(); err != nil {
+		return nil, err
+	}
+	if err := p.checkSources(); err != nil {
 		return nil, err
 	}
 	if p.newest, err = p.head.newest(ctx, s, o.Channel); err != nil {
@@ -81,37 +98,52 @@ func Publish(ctx context.Context, s Site, o Options, v Version, now time.Time) (
 		return nil, err
 	}
 	report = &Report{Channel: o.Channel, Version: v.Number, Packages: len(p.debs) + len(p.rpms)}
-	if err := p.prepare(report); err != nil {
+	newest, err := p.prepare(report)
+	if err != nil {
 		return nil, err
 	}
-	report.Written, err = p.plan.run(ctx, s)
-	return report, err
+	if report.Written, err = p.plan.run(ctx, s); err != nil {
+		return report, err
+	}
+	if p.anew {
+		report.Lost = p.last
+	}
+	return report, p.keep(newest, report)
 }
 
-// prepare plans every write.
-func (p *publish) prepare(report *Report) error {
+// prepare plans every write, and returns the newest version after them.
+func (p *publish) prepare(report *Report) (newest string, err error) {
 	published, err := p.readApt()
 	if err != nil {
-		return err
+		return "", err
 	}
-	if p.date, err = nextDate(published.date(), p.now); err != nil {
-		return err
-	}
-	report.Date, err = p.planApt(published)
+	revisions, err := p.readRevisions()
 	if err != nil {
-		return err
+		return "", err
 	}
-	if report.Revision, err = p.planYum(); err != nil {
-		return err
+	if err := p.checkAge(published, revisions); err != nil {
+		return "", err
+	}
+	last := published.date()
+	if last.Before(p.last.Date) { // begun anew
+		last = p.last.Date
+	}
+	if p.date, err = nextDate(last, p.now); err != nil {
+		return "", err
+	}
+	if report.Date, err = p.planApt(published); err != nil {
+		return "", err
+	}
+	if report.Revision, err = p.planYum(revisions); err != nil {
+		return "", err
 	}
 	if err := p.planKeys(); err != nil {
-		return err
+		return "", err
 	}
-	newest, err := p.planDownloads()
-	if err != nil {
-		return err
+	if newest, err = p.planDownloads(); err != nil {
+		return "", err
 	}
-	return p.planHead(newest, report)
+	return newest, p.planHead(newest, report)
 }
 
 // nextDate is the Date of the next Release: later than the last, a minute
@@ -256,13 +288,11 @@ func certificateName(channel string, role Role, number int) string {
 // that will never be finished.
 func (p *publish) planHead(newest string, report *Report) error {
 	old := p.head.Channels[p.o.Channel]
-	unfinished, foreign, err := p.head.unfinished(p.ctx, p.site, p.o.Channel)
-	if err != nil {
-		return err
-	}
-	if p.plan.empty() && !unfinished && len(foreign) == 0 {
+	p.number = p.head.Number
+	if p.plan.empty() && !p.unfinished {
 		return nil
 	}
+	p.number = max(p.head.Number, p.last.Number) + 1
 	next := headChannel{Version: newest, Commit: old.Commit, Date: report.Date, Revision: report.Revision,
 		Pointers: map[string]string{}, Before: headBefore{p.newest, map[string]string{}}}
 	if newest == p.v.Number {
@@ -280,8 +310,12 @@ func (p *publish) planHead(newest string, report *Report) error {
 			}
 		}
 	}
+	for _, name := range p.foreign {
+		// What somebody else wrote there does not become ours by being left.
+		next.Pointers[name] = old.Pointers[name]
+	}
 	maps.Copy(next.Pointers, p.plan.pointers)
-	data, err := p.head.next(p.o, next)
+	data, err := p.head.next(p.o, p.number, next)
 	if err != nil {
 		return err
 	}

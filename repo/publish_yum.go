@@ -95,19 +95,27 @@ func (p *publish) readYum(basearch string) (*yumState, error) {
 	return state, nil
 }
 
-// planYum plans the packages, revisions and pointers of yum, and returns the
-// greatest revision that will be served.
-func (p *publish) planYum() (int64, error) {
+// readRevisions reads what is published in every directory.
+func (p *publish) readRevisions() (map[string]*yumState, error) {
 	published := map[string]*yumState{}
-	listed := map[[32]byte]yum.Entry{}
-	var last int64
 	for _, basearch := range baseArchs() {
 		state, err := p.readYum(basearch)
 		if err != nil {
-			return 0, err
+			return nil, err
 		}
 		published[basearch] = state
-		last = max(last, state.revision)
+	}
+	return published, nil
+}
+
+// planYum plans the packages, revisions and pointers of yum, and returns the
+// greatest revision that will be served.
+func (p *publish) planYum(published map[string]*yumState) (int64, error) {
+	listed := map[[32]byte]yum.Entry{}
+	var last int64
+	for _, basearch := range baseArchs() {
+		state := published[basearch]
+		last = max(last, state.revision, p.last.Revisions[basearch])
 		for _, e := range state.entries {
 			listed[e.SHA256] = e
 		}
@@ -120,7 +128,7 @@ func (p *publish) planYum() (int64, error) {
 	if err != nil {
 		return 0, err
 	}
-	greatest := last
+	var greatest int64
 	for _, basearch := range baseArchs() {
 		var own []yum.Entry
 		for _, e := range entries {
@@ -128,13 +136,10 @@ func (p *publish) planYum() (int64, error) {
 				own = append(own, e)
 			}
 		}
-		changed, err := p.planRevision(basearch, published[basearch], own, revision)
-		if err != nil {
+		if p.revisions[basearch], err = p.planRevision(basearch, published[basearch], own, revision); err != nil {
 			return 0, err
 		}
-		if changed {
-			greatest = revision
-		}
+		greatest = max(greatest, p.revisions[basearch])
 	}
 	return greatest, nil
 }
@@ -190,12 +195,12 @@ func (p *publish) planRPMs(listed map[[32]byte]yum.Entry) ([]yum.Entry, error) {
 
 // planRevision plans a new revision of one directory if its packages or the
 // key that signs have changed, and the pointers to it. What is unchanged keeps its revision;
-// pointers that a killed publisher left behind are put right.
-func (p *publish) planRevision(basearch string, published *yumState, entries []yum.Entry, revision int64) (changed bool, err error) {
+// pointers that a killed publisher left behind are put right. It returns the
+// revision that will be served.
+func (p *publish) planRevision(basearch string, published *yumState, entries []yum.Entry, revision int64) (int64, error) {
 	channel := p.o.Channel
 	repomd := published.repomd
 	if published.revision == 0 || !published.current || !sameEntries(published.entries, entries) {
-		changed = true
 		md := yum.FormatRepodata(entries, revision)
 		repomd = md.Format()
 		dir := revisionDir(channel, basearch, revision)
@@ -204,7 +209,7 @@ func (p *publish) planRevision(basearch string, published *yumState, entries []y
 		}
 		signature, err := p.o.Archive.SignDetached(repomd, p.date)
 		if err != nil {
-			return false, fmt.Errorf("signing repomd.xml: %w", err)
+			return 0, fmt.Errorf("signing repomd.xml: %w", err)
 		}
 		p.plan.put(stageIndexes, join(dir, repomdSigName), signature)
 		p.plan.put(stageIndexes, join(dir, repomdName), repomd)
@@ -214,18 +219,18 @@ func (p *publish) planRevision(basearch string, published *yumState, entries []y
 	list := mirrorList(p.o.URL, channel, basearch, revision)
 	same, err := holds(p.ctx, p.site, mirrorName(channel, basearch), list)
 	if err != nil {
-		return false, err
+		return 0, err
 	}
 	if !same {
 		p.plan.point(mirrorName(channel, basearch), list)
 	}
 	if same, err = holds(p.ctx, p.site, join(currentDir(channel, basearch), repomdName), repomd); err != nil {
-		return false, err
+		return 0, err
 	}
 	if !same {
 		p.plan.alias(currentDir(channel, basearch), revisionDir(channel, basearch, revision), repomdName, repomd)
 	}
-	return changed, nil
+	return revision, nil
 }
 
 // sameEntries compares sets of packages.

@@ -9,6 +9,7 @@
 //     one. A publisher killed at any step leaves the old one served, and the next run finishes.
 //   - Nothing is signed on top of what does not verify under the keys of the
 //     channel; nothing unsigned or wrongly signed gets in.
+//   - A site that lost what was published, or was set back, is noticed.
 //   - The same name, version and architecture never changes its bytes.
 //   - Publishing what is published writes nothing.
 //
@@ -73,6 +74,8 @@ type Options struct {
 	Release Signer // all active release keys: SHA256SUMS
 
 	Certificates []Certificate // every key of the channel, in the order of the keyrings
+	Log          Log           // of the channel and URL; nil: none is kept
+
 	// Shipped are the keyrings inside the packages of the release: whoever
 	// installs them must know the key that signs the repositories.
 	Shipped []KeyFile

@@ -198,12 +198,14 @@ func (v *verifier) run() error {
 func (v *verifier) keyrings() {
 	v.apt = v.keyring("keys/"+KeyringName(v.head.Product), checkBinaryKeyring, ClientAPT)
 	v.rpm = v.keyring("keys/"+RPMKeyName(v.head.Product), checkArmoredKeyring, yumClients()...)
-	for number := 1; number <= maxKeyNumber; number++ {
+	for number, missing := 1, 0; number <= maxKeyNumber && missing < maxKeyGap; number++ {
 		name := "keys/" + certificateName(v.channel, Release, number)
 		data, err := v.file(name, keys.MaxKeyringSize)
 		if errors.Is(err, fs.ErrNotExist) {
-			break
+			missing++
+			continue
 		}
+		missing = 0
 		var cert *keys.Certificate
 		if err == nil {
 			cert, err = keys.ParseCertificate(data)
@@ -219,8 +221,12 @@ func (v *verifier) keyrings() {
 	}
 }
 
-// maxKeyNumber bounds the search for certificates of a role.
-const maxKeyNumber = 100
+// Bounds of the search for certificates of a role: the greatest number, and
+// how many in a row may be missing because they were revoked.
+const (
+	maxKeyNumber = 100
+	maxKeyGap    = 5
+)
 
 // keyring reads one keyring file.
 func (v *verifier) keyring(name string, check func([]byte) error, clients ...string) keys.Keyring {

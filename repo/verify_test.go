@@ -247,6 +247,18 @@ func TestTrustedKeysStandInForThoseOfTheSite(t *testing.T) {
 	}
 }
 
+func TestARevokedReleaseKeyLeavesAGapInTheNumbers(t *testing.T) {
+	w, s := newWorkshop(t), newMemory()
+	o := w.options()
+	for i := range o.Certificates {
+		if o.Certificates[i].Role == repo.Release {
+			o.Certificates[i].Number += 2
+		}
+	}
+	publish(t, s, o, w.version("1.0.0"), now())
+	accepted(t, s, now())
+}
+
 func TestThereIsNothingToVerifyOnAnEmptySite(t *testing.T) {
 	if _, err := repo.Verify(context.Background(), newMemory(), repo.VerifyOptions{}, now()); !errors.Is(err, repo.ErrNotPublished) {
 		t.Error(err)

@@ -43,7 +43,12 @@ func newPublishCommand(a *app) *cobra.Command {
 active archive key and the checksums with the release keys, and switches the
 channel to the release. Earlier versions stay installable. A publish that is
 killed leaves the old release served; the next one finishes. Publishing what is
-published already writes nothing.
+published already writes nothing, except that pointers which a retired key
+signed are signed again.
+
+What was published last is remembered in the key folder. A site that has lost
+pointers, or was set back to an earlier state, is not published to; one that is
+empty begins anew, with a warning.
 
 Afterwards the site is read as apt, dnf and zypper would.`,
 		Example: `  holm-publish publish
@@ -129,6 +134,10 @@ func (a *app) publish(ctx context.Context, version string, flags publishFlags) e
 	if err != nil {
 		return fmt.Errorf("publishing %s: %w", version, err)
 	}
+	if last := report.Lost; last != nil {
+		a.ui.warn("%s does not hold what was published last at %s: version %s, publish %d of %s. It begins anew, without the earlier versions; their numbers and dates go on",
+			flags.site, release.URL, last.Version, last.Number, last.Date.Format(time.RFC3339))
+	}
 	answer := publishAnswer{report.Channel, report.Version, len(report.Written) > 0, len(report.Written), report.Packages, report.Date, report.Revision, release.URL}
 	if !answer.Changed {
 		return a.ui.answer(answer, "%s %s is published already in channel %s: nothing written", cfg.Name, version, flags.channel)
@@ -156,7 +165,7 @@ func (a *app) publishOptions(cfg *packaging.Config, release *packaging.Release, 
 		return nil, err
 	}
 	o := &repo.Options{Product: cfg.Name, Title: cfg.Title, Vendor: cfg.Vendor, Summary: cfg.Package.Summary, Homepage: cfg.Homepage,
-		URL: release.URL, Channel: release.Channel}
+		URL: release.URL, Channel: release.Channel, Log: publishedLog{a.keys, release.Channel, release.URL}}
 	witnesses := signing.FindWitnesses()
 	if o.Archive, err = store.Signer(signing.Archive, release.Channel, passphrase, witnesses); err != nil {
 		return nil, err

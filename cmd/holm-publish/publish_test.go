@@ -179,12 +179,20 @@ func (d desk) isPublished(t *testing.T) {
 	d.release("1.0.2")
 	d.says(exitDone, "published holm 1.0.2", "", "publish", "--site", folder)
 
+	earlier := filepath.Join(d.dir, "earlier")
+	if err := os.CopyFS(earlier, os.DirFS(folder)); err != nil {
+		t.Fatal(err)
+	}
+	d.release("1.0.3")
+	d.says(exitDone, "published holm 1.0.3", "", "publish", "--site", folder)
+	d.says(exitVerify, "", "put the newest copy of the site back", "publish", "--site", earlier, "--version", "1.0.3")
+	d.says(exitDone, "published holm 1.0.0", "version 1.0.3, publish 5", "publish", "--site", filepath.Join(d.dir, "empty"), "--version", "1.0.0")
+
 	if err := os.WriteFile(filepath.Join(folder, "apt", "stable", "dists", "stable", "InRelease"), []byte("x"), 0o644); err != nil {
 		t.Fatal(err)
 	}
 	d.says(exitVerify, `"clients":["apt"]`, "refused by apt", "site", "verify", folder, "--json")
-	d.release("1.0.3")
-	d.says(exitVerify, "", "does not verify", "publish", "--site", folder)
+	d.says(exitVerify, "", "is lost, or is not what the last publish wrote", "publish", "--site", folder, "--version", "1.0.2")
 }
 
 func (d desk) isRefused(t *testing.T) {
