@@ -267,7 +267,7 @@ func (v *Vault) CheckHead(ctx context.Context, h Head) error {
 		return objectError(name, err)
 	}
 	if seal.Sum(b) != h.Hash {
-		return damaged(name, fmt.Errorf("not what was there before: %w", ErrMalformed))
+		return fmt.Errorf("%s: not what it was: %w", name, ErrDamaged)
 	}
 	return nil
 }
