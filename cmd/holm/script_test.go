@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"crypto/sha256"
 	"io"
 	"io/fs"
 	"math/rand/v2"
@@ -64,14 +65,14 @@ func newVault(ts *testscript.TestScript, neg bool, args []string) {
 	ts.Check(err)
 }
 
-// noise makes a file of content without repetition, the same in every run:
-// noise FILE BYTES.
+// noise makes a file of content without repetition, which no file of another
+// name shares, the same in every run: noise FILE BYTES.
 func noise(ts *testscript.TestScript, neg bool, args []string) {
 	n, err := strconv.ParseInt(args[1], 10, 64)
 	ts.Check(err)
 	f, err := os.Create(ts.MkAbs(args[0]))
 	ts.Check(err)
-	_, err = io.CopyN(f, rand.NewChaCha8([32]byte{1}), n)
+	_, err = io.CopyN(f, rand.NewChaCha8(sha256.Sum256([]byte(args[0]))), n)
 	ts.Check(err)
 	ts.Check(f.Close())
 }
