@@ -19,6 +19,9 @@ var (
 	// ErrWriteOnce: a field that apt's users would have to confirm differs
 	// from what is published.
 	ErrWriteOnce = errors.New("must never change after the first publish")
+	// ErrMoved: the site was published for another base URL, where its clients
+	// look for it, and Options.Moved does not say that it moves.
+	ErrMoved = errors.New("the site would move to another base URL")
 	// ErrClock: the clock is behind what is published.
 	ErrClock = errors.New("the clock is behind the published Release")
 	// ErrArtifact: a file of the release is not what the release says.

@@ -24,6 +24,7 @@ type Report struct {
 	Date     time.Time // of the Release that is served now
 	Revision int64     // greatest of yum that is served now
 	Packages int       // of this release
+	Newest   string    // version that is served now; above Version if an older one was added
 	// Lost is what was published last, according to the log, and is not on the
 	// site any more: it begins anew. Nil: nothing is.
 	Lost *Record
@@ -85,6 +86,9 @@ func Publish(ctx context.Context, s Site, o Options, v Version, now time.Time) (
 	if p.head, err = readHead(ctx, s); err != nil {
 		return nil, err
 	}
+	if p.head.Number > 0 && p.head.URL != o.URL && !o.Moved {
+		return nil, fmt.Errorf("%w: from %s to %s", ErrMoved, p.head.URL, o.URL)
+	}
 	if err := p.remember(); err != nil {
 		return nil, err
 	}
@@ -102,6 +106,7 @@ func Publish(ctx context.Context, s Site, o Options, v Version, now time.Time) (
 	if err != nil {
 		return nil, err
 	}
+	report.Newest = newest
 	if report.Written, err = p.plan.run(ctx, s); err != nil {
 		return report, err
 	}

@@ -183,6 +183,7 @@ func TestWhatMayNotBePublished(t *testing.T) {
 		}(), repo.ErrUnsigned},
 		"package of a stranger":               {w.options(), stranger.version("1.0.1"), repo.ErrUnsigned},
 		"artifact that is not what is listed": {w.options(), flipped, repo.ErrArtifact},
+		"other base URL":                      {func() repo.Options { o := w.options(); o.URL = "https://elsewhere.example"; return o }(), w.version("1.0.1"), repo.ErrMoved},
 		"other label":                         {func() repo.Options { o := w.options(); o.Title = "Holm"; return o }(), w.version("1.0.1"), repo.ErrWriteOnce},
 		"keyring without the signing key": {func() repo.Options {
 			o := w.options()
@@ -275,7 +276,7 @@ func TestASiteThatMovesToAnotherURLPointsThere(t *testing.T) {
 	w, s := newWorkshop(t), newMemory()
 	publish(t, s, w.options(), w.version("1.0.0"), now())
 	o := w.options()
-	o.URL = "https://packages.holm.example"
+	o.URL, o.Moved = "https://packages.holm.example", true
 	publish(t, s, o, w.version("1.0.0"), now().Add(time.Hour))
 	if got := string(s.files["yum/stable/x86_64/mirrorlist"]); !strings.HasPrefix(got, o.URL+"/yum/stable/x86_64/r/") {
 		t.Errorf("the mirror list says %q", got)

@@ -8,6 +8,8 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
+
+	"holm.example/repo/yum"
 )
 
 // Limits of small files, in bytes.
@@ -57,6 +59,10 @@ func holds(ctx context.Context, r Reader, name string, data []byte) (bool, error
 	return have != nil && bytes.Equal(have, data), err
 }
 
+// maxSummed bounds a file that is only compared, in bytes: no artifact of a
+// release is longer, and a hostile server could send without end.
+const maxSummed = yum.MaxPackageBytes
+
 // sumOf returns the SHA-256 of a file, and false if it is not there.
 func sumOf(ctx context.Context, r Reader, name string) (sum [32]byte, there bool, err error) {
 	f, err := r.Open(ctx, name)
@@ -68,8 +74,12 @@ func sumOf(ctx context.Context, r Reader, name string) (sum [32]byte, there bool
 	}
 	defer f.Close()
 	h := sha256.New()
-	if _, err := io.Copy(h, f); err != nil {
+	n, err := io.Copy(h, io.LimitReader(f, maxSummed+1))
+	if err != nil {
 		return sum, false, fmt.Errorf("reading %s: %w", name, err)
+	}
+	if n > maxSummed {
+		return sum, false, fmt.Errorf("reading %s: %w: more than %d bytes", name, errTooLong, int64(maxSummed))
 	}
 	h.Sum(sum[:0])
 	return sum, true, nil

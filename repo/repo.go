@@ -69,6 +69,7 @@ type Options struct {
 	URL       string // base URL of the site, without a slash at its end
 	Channel   string
 	Rehearsal bool // said plainly on the landing page
+	Moved     bool // the site moves to URL from the base URL it was published for
 
 	Archive Signer // one key: InRelease, Release.gpg, repomd.xml.asc
 	Release Signer // all active release keys: SHA256SUMS

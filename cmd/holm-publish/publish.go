@@ -7,11 +7,13 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"net"
 	"net/url"
 	"os"
 	"path"
 	"path/filepath"
+	"slices"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -26,11 +28,13 @@ import (
 type publishFlags struct {
 	site    string
 	channel string
+	moved   bool
 }
 
 func (f *publishFlags) register(cmd *cobra.Command) {
 	cmd.Flags().StringVar(&f.site, "site", "site", "folder of the published site")
 	cmd.Flags().StringVar(&f.channel, "channel", "stable", "channel to publish to")
+	cmd.Flags().BoolVar(&f.moved, "moved", false, "the site moves to another base URL; serve the old one as long as clients ask for it")
 }
 
 func newPublishCommand(a *app) *cobra.Command {
@@ -92,6 +96,7 @@ type publishAnswer struct {
 	Channel  string    `json:"channel"`
 	Version  string    `json:"version"`
 	Changed  bool      `json:"changed"`  // false: it was published already, nothing was written
+	Newest   string    `json:"newest"`   // version that clients get now
 	Written  int       `json:"written"`  // files and other names
 	Packages int       `json:"packages"` // of this release
 	Date     time.Time `json:"date"`     // of the Release file that is served
@@ -124,11 +129,15 @@ func (a *app) publish(ctx context.Context, version string, flags publishFlags) e
 	if err != nil {
 		return err
 	}
+	options.Moved = flags.moved
 	v, err := releaseVersion(release, folder)
 	if err != nil {
 		return err
 	}
-	done := a.ui.step(a.now, "published %s %s to channel %s in %s", cfg.Name, version, flags.channel, flags.site)
+	done := a.ui.step(a.now, "wrote the site in %s", flags.site)
+	if err := checkSiteFolder(flags.site); err != nil {
+		return err
+	}
 	where := site.OpenDir(flags.site)
 	report, err := repo.Publish(ctx, where, *options, v, a.now())
 	if err != nil {
@@ -138,7 +147,7 @@ func (a *app) publish(ctx context.Context, version string, flags publishFlags) e
 		a.ui.warn("%s does not hold what was published last at %s: version %s, publish %d of %s. It begins anew, without the earlier versions; their numbers and dates go on",
 			flags.site, release.URL, last.Version, last.Number, last.Date.Format(time.RFC3339))
 	}
-	answer := publishAnswer{report.Channel, report.Version, len(report.Written) > 0, len(report.Written), report.Packages, report.Date, report.Revision, release.URL}
+	answer := publishAnswer{report.Channel, report.Version, len(report.Written) > 0, report.Newest, len(report.Written), report.Packages, report.Date, report.Revision, release.URL}
 	if !answer.Changed {
 		return a.ui.answer(answer, "%s %s is published already in channel %s: nothing written", cfg.Name, version, flags.channel)
 	}
@@ -147,11 +156,30 @@ func (a *app) publish(ctx context.Context, version string, flags publishFlags) e
 		count(report.Packages, "package"), count(len(report.Written), "name"), release.URL); err != nil {
 		return err
 	}
+	if report.Newest != report.Version {
+		a.ui.warn("%s is newer and stays the one that clients get", report.Newest)
+	}
 	retired, err := a.retiredKeys()
 	if err != nil {
 		return err
 	}
 	return a.verifySite(ctx, where, repo.VerifyOptions{Channel: flags.channel, Retired: retired}, false)
+}
+
+// checkSiteFolder refuses a folder that holds something else than a site.
+func checkSiteFolder(dir string) error {
+	entries, err := os.ReadDir(dir)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	if err != nil {
+		return fmt.Errorf("looking at the site: %w", err)
+	}
+	if len(entries) == 0 || slices.ContainsFunc(entries, func(e fs.DirEntry) bool { return e.Name() == "publish" && e.IsDir() }) {
+		return nil
+	}
+	return withHint(usage(fmt.Errorf("%s is no site, and not empty", dir)),
+		"--site names an empty or missing folder, or a published one; mkdir "+filepath.Join(dir, "publish")+" makes a site of this one")
 }
 
 // publishOptions maps release.yaml and the key folder to what repo asks for.

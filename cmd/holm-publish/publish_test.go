@@ -179,6 +179,9 @@ func (d desk) isPublished(t *testing.T) {
 	d.release("1.0.2")
 	d.says(exitDone, "published holm 1.0.2", "", "publish", "--site", folder)
 
+	d.release("0.9.0")
+	d.says(exitDone, "published holm 0.9.0", "1.0.2 is newer and stays", "publish", "--site", folder, "--version", "0.9.0")
+
 	earlier := filepath.Join(d.dir, "earlier")
 	if err := os.CopyFS(earlier, os.DirFS(folder)); err != nil {
 		t.Fatal(err)
@@ -186,7 +189,7 @@ func (d desk) isPublished(t *testing.T) {
 	d.release("1.0.3")
 	d.says(exitDone, "published holm 1.0.3", "", "publish", "--site", folder)
 	d.says(exitVerify, "", "put the newest copy of the site back", "publish", "--site", earlier, "--version", "1.0.3")
-	d.says(exitDone, "published holm 1.0.0", "version 1.0.3, publish 5", "publish", "--site", filepath.Join(d.dir, "empty"), "--version", "1.0.0")
+	d.says(exitDone, "published holm 1.0.0", "version 1.0.3, publish 6", "publish", "--site", filepath.Join(d.dir, "empty"), "--version", "1.0.0")
 
 	if err := os.WriteFile(filepath.Join(folder, "apt", "stable", "dists", "stable", "InRelease"), []byte("x"), 0o644); err != nil {
 		t.Fatal(err)
@@ -221,6 +224,7 @@ func (d desk) isRefused(t *testing.T) {
 		t.Fatal(err)
 	}
 	d.says(exitVerify, "", packaging.ErrChanged.Error(), "publish", "--site", folder)
+	d.says(exitUsage, "", "makes a site of this one", "publish", "--site", filepath.Join(d.dir, "dist"), "--version", "1.0.0")
 	unlock, err := site.OpenDir(folder).Lock(context.Background())
 	if err != nil {
 		t.Fatal(err)

@@ -151,6 +151,7 @@ func occasions() []occasion {
 		{repo.ErrArtifact, exitVerify, "holm-publish build and package make the files again"},
 		{repo.ErrRefused, exitVerify, "the lines above say which client refuses what"},
 		{repo.ErrConflict, exitFailed, "a published version never changes: release under a higher one, --version says which"},
+		{repo.ErrMoved, exitFailed, "--url says which base URL the release is for; --moved, that the site moves there"},
 		{repo.ErrWriteOnce, exitFailed, "restore the value in release.yaml, or publish to a new site"},
 		{repo.ErrClock, exitFailed, "set the clock; if it is right, wait until it has passed that time"},
 		{repo.ErrNotPublished, exitFailed, "holm-publish publish puts a release there"},
