@@ -179,3 +179,23 @@ func TestOnlyProgramsKnowTheCommandLine(t *testing.T) {
 		}
 	}
 }
+
+func TestEveryDirectDependencyHasItsLine(t *testing.T) {
+	page, err := os.ReadFile("docs/dependencies.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	out, err := exec.Command("go", "list", "-m", "-f", "{{if not (or .Indirect .Main)}}{{.Path}}{{end}}", "all").Output()
+	if err != nil {
+		t.Fatalf("listing the modules: %v", err)
+	}
+	direct := strings.Fields(string(out))
+	for _, path := range direct {
+		if !strings.Contains(string(page), "\n| "+path+" | ") {
+			t.Errorf("docs/dependencies.md does not say what %s is for", path)
+		}
+	}
+	if rows := strings.Count(string(page), "\n| ") - 1; rows != len(direct) {
+		t.Errorf("docs/dependencies.md has %d rows, go.mod %d direct dependencies", rows, len(direct))
+	}
+}
