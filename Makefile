@@ -4,6 +4,7 @@ GO          ?= go
 TARGETS     ?= all
 URL         ?= http://127.0.0.1:8417
 VERSION     ?=
+FUZZTIME    ?= 10m
 STATICCHECK ?= honnef.co/go/tools/cmd/staticcheck@v0.8.2
 
 export CGO_ENABLED ?= 0
@@ -18,7 +19,7 @@ help:
 	@echo 'make unit        the tests that need no other system'
 	@echo 'make acceptance  the published site against real apt, dnf and zypper'
 	@echo 'make lint        gofmt, vet for three systems, staticcheck, house rules'
-	@echo 'make soak        the long versions of the tests'
+	@echo 'make soak        the long versions of the tests, and FUZZTIME=10m of fuzzing for each parser'
 	@echo 'make build       the programs, into ./bin'
 	@echo 'make clean       remove what make made, the keys excepted'
 
@@ -62,6 +63,12 @@ lint:
 
 soak:
 	HOLM_SOAK=1 $(GO) test -count=1 -timeout 6h ./...
+	@for package in $$($(GO) list ./...); do \
+		for target in $$($(GO) test -list '^Fuzz' $$package | grep '^Fuzz'); do \
+			echo "$$package $$target"; \
+			$(GO) test -run '^$$' -fuzz "^$$target\$$" -fuzztime $(FUZZTIME) -fuzzminimizetime 1x $$package || exit 1; \
+		done; \
+	done
 
 clean:
 	rm -rf bin dist site
