@@ -9,6 +9,8 @@ import (
 	"path"
 	"path/filepath"
 	"time"
+
+	"holm.example/internal/gzipmember"
 )
 
 // An archiveFile is one file of an archive.
@@ -30,10 +32,7 @@ func archiveName(product, version string, t Target) string {
 // writeTarGz writes the files, in their order, below the folder top. Nothing
 // but names, modes and contents enters: owners are root, times are epoch.
 func writeTarGz(w io.Writer, top string, files []archiveFile, epoch time.Time) error {
-	zw, err := newGzip(w)
-	if err != nil {
-		return err
-	}
+	zw := gzipmember.NewWriter(w)
 	tw := tar.NewWriter(zw)
 	for _, f := range files {
 		size, copyTo, err := openSized(f.source)

@@ -1,19 +1,17 @@
 package packaging
 
 import (
-	"bytes"
 	"fmt"
-	"io"
 	"io/fs"
 	"os"
 	"path"
 	"path/filepath"
 	"slices"
 	"strings"
-	"time"
 
 	"github.com/goreleaser/nfpm/v2/files"
-	"github.com/klauspost/compress/gzip"
+
+	"holm.example/internal/gzipmember"
 )
 
 // A staged file waits in a folder of its own for the package builder, which
@@ -42,31 +40,9 @@ func (s *stage) addFile(destination, kind, source string, mode fs.FileMode) {
 	})
 }
 
-// addGzip stages data compressed, without name and time in the gzip header.
+// addGzip stages data compressed.
 func (s *stage) addGzip(destination, kind string, data []byte) error {
-	var out bytes.Buffer
-	zw, err := newGzip(&out)
-	if err == nil {
-		_, err = zw.Write(data)
-	}
-	if err == nil {
-		err = zw.Close()
-	}
-	if err != nil {
-		return fmt.Errorf("compressing %s: %w", destination, err)
-	}
-	return s.add(destination, kind, out.Bytes())
-}
-
-// newGzip returns a writer whose header holds no name and no time. The library
-// writes the zero time as one in 2042.
-func newGzip(w io.Writer) (*gzip.Writer, error) {
-	zw, err := gzip.NewWriterLevel(w, gzip.BestCompression)
-	if err != nil {
-		return nil, err
-	}
-	zw.ModTime = time.Unix(0, 0)
-	return zw, nil
+	return s.add(destination, kind, gzipmember.Compress(data))
 }
 
 // addSource stages a file of the source, such as the licence.

@@ -12,9 +12,8 @@ import (
 	"slices"
 	"strconv"
 	"strings"
-	"time"
 
-	kgzip "github.com/klauspost/compress/gzip"
+	"holm.example/internal/gzipmember"
 )
 
 // MaxIndexBytes bounds a Packages file, compressed or not.
@@ -137,19 +136,8 @@ func parseSum(s string) (sum [32]byte, err error) {
 	return sum, nil
 }
 
-// Compress returns data as one gzip member without name or time: equal data,
-// equal bytes.
-func Compress(data []byte) []byte {
-	var b bytes.Buffer
-	w, err := kgzip.NewWriterLevel(&b, kgzip.BestCompression)
-	if err != nil {
-		panic(err) // the level is a constant
-	}
-	w.ModTime = time.Unix(0, 0) // "no time" in the format (RFC 1952); the zero Time is not
-	w.Write(data)               // a bytes.Buffer takes everything
-	w.Close()
-	return b.Bytes()
-}
+// Compress returns an index as it is stored: equal data, equal bytes.
+func Compress(data []byte) []byte { return gzipmember.Compress(data) }
 
 // Decompress undoes Compress. What unpacks to another size, in bytes, than the
 // one expected is refused, and no more than that is held in memory.

@@ -12,9 +12,8 @@ import (
 	"slices"
 	"strconv"
 	"strings"
-	"time"
 
-	kgzip "github.com/klauspost/compress/gzip"
+	"holm.example/internal/gzipmember"
 )
 
 // Limits of the indexes, in bytes.
@@ -72,7 +71,7 @@ func FormatRepodata(entries []Entry, revision int64) *Repodata {
 		}
 		open.WriteString(kind.end)
 		open.WriteByte('\n')
-		packed := compress(open.Bytes())
+		packed := gzipmember.Compress(open.Bytes())
 		d := Data{Type: kind.name, Size: int64(len(packed)), OpenSize: int64(open.Len()),
 			Sum: sha256.Sum256(packed), OpenSum: sha256.Sum256(open.Bytes()), compressedBytes: packed}
 		d.Href = "repodata/" + hex.EncodeToString(d.Sum[:]) + "-" + kind.name + ".xml.gz"
@@ -231,17 +230,4 @@ func fragments(data []byte, kind int) ([][]byte, error) {
 		return nil, fmt.Errorf("%w: %d packages, not %.20q", ErrFormat, len(all), count)
 	}
 	return all, nil
-}
-
-// compress returns data as one gzip member without name or time.
-func compress(data []byte) []byte {
-	var b bytes.Buffer
-	w, err := kgzip.NewWriterLevel(&b, kgzip.BestCompression)
-	if err != nil {
-		panic(err) // the level is a constant
-	}
-	w.ModTime = time.Unix(0, 0) // "no time" in the format (RFC 1952); the zero Time is not
-	w.Write(data)               // a bytes.Buffer takes everything
-	w.Close()
-	return b.Bytes()
 }
