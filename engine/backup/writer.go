@@ -50,8 +50,8 @@ type Device struct {
 }
 
 // Writer turns chunks and operations into packs and segments. It is for one
-// goroutine. After an error it refuses further work; what was committed
-// stays.
+// goroutine; frames are sealed and finished packs are put by others that it
+// starts. After an error it refuses further work; what was committed stays.
 type Writer struct {
 	Vault   *vault.Vault
 	Catalog *catalog.Catalog
@@ -70,18 +70,12 @@ type Writer struct {
 	opened   time.Time // when the transaction got its first operation
 	packed   uint64    // bytes of finished packs
 	pending  map[seal.Hash]struct{}
-	finished []spooled
+	sealers  *vault.Sealers
+	uploads  *uploads
 	pack     *vault.PackWriter
 	packID   vault.PackID
 	file     *os.File
 	err      error
-}
-
-// spooled is a finished pack that is not in the store yet.
-type spooled struct {
-	name string // of the object
-	file *os.File
-	size int64
 }
 
 func (w *Writer) reset() {
@@ -125,8 +119,8 @@ func (w *Writer) Chunk(ctx context.Context, content []byte) (seal.Hash, error) {
 		w.err = err
 		return id, err
 	}
-	if w.pack != nil && w.pack.Full() {
-		w.finishPack()
+	if w.pack != nil && (w.pack.Full() || w.pack.SizeBytes() >= packTarget) {
+		w.finishPack(ctx)
 	}
 	if w.pack == nil && w.err == nil {
 		w.openPack()
@@ -158,11 +152,11 @@ func (w *Writer) openPack() {
 		return
 	}
 	w.file, w.packID = f, id
-	w.pack, w.err = w.Vault.NewPackWriter(id, f)
+	w.pack, w.err = w.sealers.NewPackWriter(id, f)
 }
 
-// finishPack ends the open pack; it is put with the transaction.
-func (w *Writer) finishPack() {
+// finishPack ends the open pack and has it put.
+func (w *Writer) finishPack(ctx context.Context) {
 	if w.pack == nil || w.err != nil {
 		return
 	}
@@ -173,7 +167,8 @@ func (w *Writer) finishPack() {
 	}
 	w.add(add)
 	w.packed += add.SizeBytes
-	w.finished = append(w.finished, spooled{w.packID.Name(), w.file, int64(add.SizeBytes)})
+	w.StoredBytes += int64(add.SizeBytes)
+	w.uploads.put(ctx, w.packID.Name(), w.file, int64(add.SizeBytes))
 	w.pack, w.file = nil, nil
 }
 
@@ -206,7 +201,7 @@ func (w *Writer) Commit(ctx context.Context) error {
 
 // commit is docs/vault-format.md, section 13.
 func (w *Writer) commit(ctx context.Context) error {
-	w.finishPack()
+	w.finishPack(ctx)
 	if w.err != nil || w.tx.Count() == 0 {
 		return w.err
 	}
@@ -224,7 +219,7 @@ func (w *Writer) commit(ctx context.Context) error {
 	if err := w.Journal.Intend(s.Head); err != nil {
 		return err
 	}
-	if err := w.putPacks(ctx); err != nil {
+	if err := w.uploads.wait(); err != nil {
 		return err
 	}
 	if err := w.Vault.Store.Put(ctx, name, storage.Body(object)); err != nil {
@@ -286,24 +281,6 @@ func (w *Writer) segment() (*vault.Segment, []byte, error) {
 	return s, object, err
 }
 
-// putPacks puts the finished packs. A pack that is there already was put by
-// us: its name is random.
-func (w *Writer) putPacks(ctx context.Context) error {
-	for len(w.finished) > 0 {
-		p := w.finished[0]
-		err := w.Vault.Store.Put(ctx, p.name, io.NewSectionReader(p.file, 0, p.size))
-		if err != nil && !errors.Is(err, storage.ErrExists) {
-			return fmt.Errorf("putting %s: %w", p.name, err)
-		}
-		w.StoredBytes += p.size
-		w.finished = w.finished[1:]
-		if err := discard(p.file); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
 // doubt finds out what a Put of our segment that returned an error did: nil
 // means it is committed.
 func (w *Writer) doubt(ctx context.Context, s *vault.Segment, name string, putErr error) error {
@@ -317,29 +294,25 @@ func (w *Writer) doubt(ctx context.Context, s *vault.Segment, name string, putEr
 	return fmt.Errorf("putting %s: %w", name, putErr)
 }
 
-// Close removes what is spooled and not committed.
+// Close ends what the writer has started, and removes what is spooled and not
+// committed.
 func (w *Writer) Close() error {
 	var problems []error
+	if w.uploads != nil {
+		if err := w.uploads.wait(); w.err == nil {
+			problems = append(problems, err)
+		}
+	}
 	if w.file != nil {
 		problems = append(problems, discard(w.file))
+		w.file = nil
 	}
-	for _, p := range w.finished {
-		problems = append(problems, discard(p.file))
+	if w.sealers != nil {
+		w.sealers.Stop()
+		w.sealers = nil
 	}
-	w.file, w.finished = nil, nil
 	if w.err == nil {
 		w.err = errors.New("closed")
 	}
 	return errors.Join(problems...)
-}
-
-func discard(f *os.File) error {
-	err := f.Close()
-	if rmErr := os.Remove(f.Name()); rmErr != nil && !errors.Is(rmErr, os.ErrNotExist) {
-		err = errors.Join(err, rmErr)
-	}
-	if err != nil {
-		return fmt.Errorf("removing a spooled pack: %w", err)
-	}
-	return nil
 }

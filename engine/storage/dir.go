@@ -110,12 +110,31 @@ func (d *Dir) Put(ctx context.Context, name string, body *io.SectionReader) erro
 	if err := d.makeDir(filepath.Dir(full)); err != nil {
 		return d.wrap(name, err)
 	}
-	src := io.NewSectionReader(body, 0, body.Size())
-	err := durable.CreateFrom(full, contextReader{ctx, src}, fileMode)
+	err := link(full, body)
+	if errors.Is(err, errors.ErrUnsupported) {
+		src := io.NewSectionReader(body, 0, body.Size())
+		err = durable.CreateFrom(full, contextReader{ctx, src}, fileMode)
+	}
 	if errors.Is(err, fs.ErrNotExist) {
 		d.forget() // somebody removed a directory; the next Put makes it again
 	}
 	return d.wrap(name, err)
+}
+
+// link gives a body that is a whole file of ours on the same file system its
+// name in the store, which saves copying it. Any other body is
+// errors.ErrUnsupported.
+func link(name string, body *io.SectionReader) error {
+	from, offset, size := body.Outer()
+	f, ok := from.(*os.File)
+	if !ok || offset != 0 {
+		return errors.ErrUnsupported
+	}
+	info, err := f.Stat()
+	if err != nil || !info.Mode().IsRegular() || info.Size() != size || info.Mode().Perm() != fileMode {
+		return errors.ErrUnsupported
+	}
+	return durable.CreateLink(name, f)
 }
 
 // makeDir makes a directory below the root, and the parents it lacks, one

@@ -36,7 +36,9 @@ type Object struct {
 type Store interface {
 	// Put creates an object. It returns ErrExists, and leaves the object
 	// alone, if the name is taken. After any other error it is not known
-	// whether the object is there. The same body may be put again.
+	// whether the object is there. The same body may be put again. A body that
+	// is a whole *os.File is never written again by who puts it: a store may
+	// keep the file itself.
 	Put(ctx context.Context, name string, body *io.SectionReader) error
 	// Get returns a whole object of at most limit bytes, ErrNotFound or
 	// ErrTooLarge.

@@ -1,7 +1,6 @@
 package vault
 
 import (
-	"bytes"
 	"context"
 	"encoding/binary"
 	"fmt"
@@ -51,27 +50,24 @@ func NewPack(device seal.ID, seq uint64, add *PackAdd) *Pack {
 // PackWriter makes a pack. What it makes goes to a spool, not to the store.
 // After an error it refuses further work.
 type PackWriter struct {
-	v     *Vault
-	id    PackID
-	box   *seal.Box
-	epoch uint32
-	head  []byte
-	w     io.Writer
+	v      *Vault
+	id     PackID
+	box    *seal.Box
+	epoch  uint32
+	head   []byte
+	w      io.Writer
+	frames frames
+	parts  uint32 // frames that were filled
 
-	frame []byte // plaintext of the open frame
-	buf   []byte // method and payload
-	out   []byte // sealed
-	back  []byte // opened again
-	again []byte // inflated again
-
-	add PackAdd
+	add PackAdd // what is spooled
 	err error
-	// glitch, if not nil, sees each part before and after it is sealed: tests
-	// play bad memory there.
+	// glitch sees each part before and after it is sealed: tests play bad
+	// memory there.
 	glitch func([]byte)
 }
 
-// NewPackWriter starts a pack in an empty spool.
+// NewPackWriter starts a pack in an empty spool. Frames are sealed in the
+// goroutine that adds.
 func (v *Vault) NewPackWriter(id PackID, spool io.Writer) (*PackWriter, error) {
 	epoch := v.Keys.Epoch()
 	box, err := v.Keys.Box(seal.KindPack, epoch, v.ID, id.Name())
@@ -79,9 +75,19 @@ func (v *Vault) NewPackWriter(id PackID, spool io.Writer) (*PackWriter, error) {
 		return nil, err
 	}
 	p := &PackWriter{v: v, id: id, box: box, epoch: epoch, head: appendHead(nil, seal.KindPack, epoch), w: spool,
-		frame: make([]byte, 0, FrameSize), add: PackAdd{Random: id.Random, Epoch: epoch}}
+		add: PackAdd{Random: id.Random, Epoch: epoch}, glitch: func([]byte) {}}
 	p.write(p.head)
 	return p, p.err
+}
+
+// NewPackWriter starts a pack in an empty spool. The errors of a frame that
+// the sealers work at come with a later call, with Finish at the latest.
+func (s *Sealers) NewPackWriter(id PackID, spool io.Writer) (*PackWriter, error) {
+	p, err := s.v.NewPackWriter(id, spool)
+	if err == nil {
+		p.frames.sealers = s
+	}
+	return p, err
 }
 
 func (p *PackWriter) write(b []byte) {
@@ -95,8 +101,16 @@ func (p *PackWriter) write(b []byte) {
 	p.add.SizeBytes += uint64(len(b))
 }
 
-// SizeBytes is about how large the pack is so far, the open frame included.
-func (p *PackWriter) SizeBytes() uint64 { return p.add.SizeBytes + uint64(len(p.frame)) }
+// SizeBytes is about how large the pack is so far: frames that are not sealed
+// yet count as they are.
+func (p *PackWriter) SizeBytes() uint64 {
+	size := p.add.SizeBytes
+	size += FrameSize * uint64(len(p.frames.pending))
+	if p.frames.open != nil {
+		size += uint64(len(p.frames.open.data))
+	}
+	return size
+}
 
 // Chunks is how many chunks the pack has so far.
 func (p *PackWriter) Chunks() int { return len(p.add.Chunks) }
@@ -104,7 +118,7 @@ func (p *PackWriter) Chunks() int { return len(p.add.Chunks) }
 // Full reports whether the pack cannot take another chunk within the limits
 // of the format.
 func (p *PackWriter) Full() bool {
-	return len(p.add.Chunks) >= MaxPackChunks || len(p.add.Frames) >= fullFrames
+	return len(p.add.Chunks) >= MaxPackChunks || max(len(p.add.Frames), int(p.parts)) >= fullFrames
 }
 
 // Add appends a chunk of at least one byte to the stream.
@@ -117,53 +131,21 @@ func (p *PackWriter) Add(id seal.Hash, content []byte) error {
 	}
 	p.add.Chunks = append(p.add.Chunks, ChunkInfo{id, uint32(len(content))})
 	for len(content) > 0 && p.err == nil {
-		n := min(len(content), FrameSize-len(p.frame))
-		p.frame = append(p.frame, content[:n]...)
+		j := p.frame()
+		n := min(len(content), FrameSize-len(j.data))
+		j.data = append(j.data, content[:n]...)
 		content = content[n:]
-		if len(p.frame) == FrameSize {
+		if len(j.data) == FrameSize {
 			p.flush()
 		}
 	}
 	return p.err
 }
 
-// flush seals the open frame and spools it.
-func (p *PackWriter) flush() {
-	if len(p.frame) == 0 || p.err != nil {
-		return
-	}
-	p.buf = p.v.codec.compress(p.buf[:0], p.frame, func(b []byte, _ int) []byte { return b })
-	p.seal(uint32(len(p.add.Frames)), p.buf, func(opened []byte) bool {
-		var err error
-		p.again, err = p.v.codec.inflate(p.again[:0], opened[0], opened[1:], len(p.frame), true)
-		return err == nil && bytes.Equal(p.again, p.frame)
-	})
-	p.add.Frames = append(p.add.Frames, uint32(len(p.out)))
-	p.frame = p.frame[:0]
-}
-
-// seal seals a part, opens it again, and spools it if what comes out is the
-// same: what bad memory changed on the way must not reach the store.
-func (p *PackWriter) seal(part uint32, plain []byte, same func(opened []byte) bool) {
-	glitch := p.glitch
-	if glitch == nil {
-		glitch = func([]byte) {}
-	}
-	glitch(plain)
-	p.out = p.box.Seal(p.out[:0], part, p.head, plain)
-	glitch(p.out)
-	opened, err := p.box.Open(p.back[:0], part, p.head, p.out)
-	if err != nil || !same(opened) {
-		p.err = fmt.Errorf("sealing pack %s: %w", p.id.Name(), ErrBadMemory)
-		return
-	}
-	p.back = opened
-	p.write(p.out)
-}
-
 // Finish seals the trailer and returns the operation that names the pack.
 func (p *PackWriter) Finish() (*PackAdd, error) {
 	p.flush()
+	p.collect(0)
 	if p.err != nil {
 		return nil, p.err
 	}
@@ -173,12 +155,12 @@ func (p *PackWriter) Finish() (*PackAdd, error) {
 	others := p.add.SizeBytes + footerSize
 	total := others + uint64(seal.Overhead+len(e.b))
 	e.raw(make([]byte, padme(total)-total))
-	p.seal(seal.PartTrailer, e.b, func(opened []byte) bool {
+	size := p.sealTrailer(e.b, func(opened []byte) bool {
 		var back PackAdd
 		err := parseTrailer(opened, p.id.Seq, &back, others)
 		return err == nil && slices.Equal(back.Frames, p.add.Frames) && slices.Equal(back.Chunks, p.add.Chunks)
 	})
-	p.write(append(binary.LittleEndian.AppendUint32(nil, uint32(len(p.out))), footerMagic...))
+	p.write(append(binary.LittleEndian.AppendUint32(nil, uint32(size)), footerMagic...))
 	if p.err != nil {
 		return nil, p.err
 	}

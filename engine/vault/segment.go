@@ -3,6 +3,7 @@ package vault
 import (
 	"context"
 	"crypto/ed25519"
+	"encoding/binary"
 	"errors"
 	"fmt"
 
@@ -102,9 +103,8 @@ func (v *Vault) FormatSegment(s *Segment, t *Transaction, key ed25519.PrivateKey
 	e.u64(s.Seq)
 	e.id(s.Incarnation)
 	e.hash(s.Previous)
-	plain := v.codec.compress(nil, body.b, func(b []byte, n int) []byte {
-		return append(b, byte(n), byte(n>>8), byte(n>>16), byte(n>>24))
-	})
+	plain := v.codec.compress(nil, body.b, 4)
+	binary.LittleEndian.PutUint32(plain[1:], uint32(len(plain)-1-4))
 	if err := v.checkBody(s, plain); err != nil {
 		return nil, fmt.Errorf("making %s: %w", name, err)
 	}

@@ -88,6 +88,21 @@ func CreateFrom(name string, src io.Reader, perm fs.FileMode) error {
 	return write(system{}, name, src, perm, false)
 }
 
+// CreateLink gives an open file that the caller has written the new name name
+// as well, when its content is on the disk: CreateFrom without a copy. The
+// error is fs.ErrExist when something else has that name already, and
+// errors.ErrUnsupported, with nothing done, when one file cannot have both
+// names, on two file systems for example. The file must not be written any more.
+func CreateLink(name string, f *os.File) error {
+	if err := f.Sync(); err != nil {
+		return err
+	}
+	if err := linkName(f.Name(), name); err != nil {
+		return err
+	}
+	return SyncDir(filepath.Dir(name))
+}
+
 // Rename gives old the name new, replacing a file that is there. Both names
 // must lie on one file system.
 func Rename(old, new string) error {

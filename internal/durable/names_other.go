@@ -37,6 +37,18 @@ func createName(temporary, name string) error {
 	return renamed
 }
 
+// linkName gives a file a second name.
+func linkName(old, name string) error {
+	err := os.Link(old, name)
+	switch {
+	case errors.Is(err, syscall.EEXIST) && sameFile(old, name):
+		return nil
+	case errors.Is(err, syscall.EXDEV) || err != nil && noLinks(err):
+		return errors.ErrUnsupported
+	}
+	return err
+}
+
 // noLinks reports whether a refused link means that there are no links here:
 // FAT says EPERM, others ENOTSUP or ENOSYS, and Android's policy EACCES.
 func noLinks(err error) bool {

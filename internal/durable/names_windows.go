@@ -1,6 +1,7 @@
 package durable
 
 import (
+	"errors"
 	"os"
 
 	"golang.org/x/sys/windows"
@@ -15,6 +16,10 @@ func replaceName(temporary, name string) error {
 func createName(temporary, name string) error {
 	return move(temporary, name, windows.MOVEFILE_WRITE_THROUGH)
 }
+
+// linkName is not for Windows, where the first name of an open file cannot be
+// removed.
+func linkName(string, string) error { return errors.ErrUnsupported }
 
 // move is MoveFileEx; it returns when the move is on the disk.
 func move(old, new string, flags uint32) error {
