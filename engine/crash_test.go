@@ -223,7 +223,7 @@ func TestDerivedFilesCanBeLostOrDamaged(t *testing.T) {
 	s.write("file", noise(1, 40_000))
 	want := image(t, s.src)
 	s.backup(s.data)
-	catalog := filepath.Join(s.data, "catalog.db")
+	catalog := filepath.Join(s.data, "catalog", "overlay.db")
 	for name, damage := range map[string]func() error{
 		"missing":   func() error { return os.Remove(catalog) },
 		"empty":     func() error { return os.Truncate(catalog, 0) },

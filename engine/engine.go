@@ -13,7 +13,7 @@
 //
 //	lock             locked while an engine runs; says which process, since when
 //	state.1 state.2  vault, identity, last commit and intents (two copies)
-//	catalog.db       what all devices have said; derived
+//	catalog/         what all devices have said; derived
 //	spool/           packs on their way; emptied at each start
 package engine
 
@@ -156,7 +156,7 @@ func (e *Engine) identity() (seal.DeviceKey, error) {
 	return seal.NewDeviceKey(device)
 }
 
-func (e *Engine) catalogPath() string { return filepath.Join(e.dataDir, "catalog.db") }
+func (e *Engine) catalogPath() string { return filepath.Join(e.dataDir, "catalog") }
 
 // openCatalog opens the catalog and brings it up to date with the vault.
 func (e *Engine) openCatalog(ctx context.Context) (err error) {

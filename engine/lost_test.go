@@ -78,7 +78,7 @@ func TestNoBackupGoesOnOverALostPartOfItsJournalAndANewDeviceDoes(t *testing.T) 
 				want := image(t, h.src)
 				lose(t, h)
 				if catalog == "without the catalog" {
-					if err := os.Remove(filepath.Join(h.data, "catalog.db")); err != nil {
+					if err := os.RemoveAll(filepath.Join(h.data, "catalog")); err != nil {
 						t.Fatal(err)
 					}
 				}

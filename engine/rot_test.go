@@ -3,6 +3,7 @@ package engine
 import (
 	"bytes"
 	"encoding/binary"
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -40,7 +41,8 @@ func TestChangedByteOfTheCatalogIsMendedFromTheVault(t *testing.T) {
 			return nil
 		})
 	})
-	path := filepath.Join(s.data, "catalog.db")
+	dir := filepath.Join(s.data, "catalog")
+	path := filepath.Join(dir, "overlay.db")
 	address := binary.AppendUvarint(nil, 7*300)
 	for what, part := range map[string]struct {
 		pattern []byte
@@ -83,11 +85,11 @@ func TestChangedByteOfTheCatalogIsMendedFromTheVault(t *testing.T) {
 			}
 			do()
 			if verb != "ls" { // which does not look for chunks
-				if err := os.Remove(path + ".damaged"); err != nil {
+				if _, err := os.Stat(dir + ".damaged"); err != nil {
 					t.Errorf("%s, %s: nothing was found: %v", what, verb, err)
 				}
 			}
-			if err := os.Remove(path); err != nil {
+			if err := errors.Join(os.RemoveAll(dir), os.RemoveAll(dir+".damaged")); err != nil {
 				t.Fatal(err)
 			}
 			s.with(s.data, func(*Engine) {})

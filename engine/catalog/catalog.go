@@ -8,24 +8,26 @@
 // catalog that is missing, damaged, of another vault or of another version is
 // set aside and built again from the journals.
 //
-// Buckets of the bbolt file (a position is seq·2¹⁷ + index, big-endian):
+// It is one ordered map (store.go): sorted tables of engine/table, and over
+// them an overlay in a bbolt file. A key begins with a letter (a position is
+// seq·2¹⁷ + index, big-endian):
 //
-//	meta     version, vault id
-//	devices  device → card, head, why its fold stopped
-//	segments device ‖ seq → object hash
-//	claims   device ‖ other device → seq, hash: heads that a device has said to have folded
-//	sources  device ‖ source → path, system
-//	marks    device ‖ mark → position, time, label, sources
-//	pages    device ‖ directory ‖ first name → entries of now, at most 16 KiB or one entry
-//	past     device ‖ directory ‖ position of the end ‖ name → an entry that was
-//	gone     device ‖ directory ‖ name → id of the directory that was there last
-//	where    device ‖ directory → where it is placed, or that it is detached
-//	chunks   chunk id → number of a pack, offset, length
-//	packs    number → what one needs to read from the pack
-//	packids  device ‖ seq ‖ random → number
+//	d  device → card, head, why its fold stopped
+//	s  device ‖ seq → object hash of the segment
+//	h  device ‖ other device → seq, hash: heads that a device has said to have folded
+//	r  device ‖ source → path, system
+//	m  device ‖ mark → position, time, label, sources
+//	e  device ‖ directory ‖ first name → a page: entries of now, at most 16 KiB or one entry
+//	o  device ‖ directory ‖ position of the end ‖ name → an entry that was
+//	g  device ‖ directory ‖ name → id of the directory that was there last
+//	w  device ‖ directory → where it is placed, or that it is detached
+//	c  chunk id → number of a pack, offset, length
+//	p  number → what one needs to read from the pack
+//	i  device ‖ seq ‖ random of a pack → number
+//	n  'p' or 'c' → how many packs or chunks there are
 //
-// Every value but that of meta ends with a checksum of key and value: 4 bytes,
-// CRC-32C, big-endian. Nothing is used that it does not confirm.
+// Every value ends with a checksum of key and value: 4 bytes, CRC-32C,
+// big-endian. Nothing is used that it does not confirm.
 package catalog
 
 import (
@@ -36,19 +38,14 @@ import (
 	"fmt"
 	"hash/crc32"
 	"os"
-	"runtime/debug"
-	"time"
-
-	"go.etcd.io/bbolt"
-	bolterrors "go.etcd.io/bbolt/errors"
 
 	"holm.example/engine/seal"
 	"holm.example/engine/vault"
 	"holm.example/internal/durable"
 )
 
-// version changes whenever the buckets do, or what this holm can fold.
-const version = 3
+// version changes whenever the records do, or what this holm can fold.
+const version = 4
 
 var (
 	// ErrDamaged is returned when the catalog file does not hold what was
@@ -62,35 +59,30 @@ var (
 	ErrWaiting = errors.New("adopted journal is not folded that far")
 )
 
-// The names of the buckets.
+// A bucket is the letter that its keys begin with.
+type bucket byte
+
 const (
-	bucketMeta     = "meta"
-	bucketDevices  = "devices"
-	bucketSegments = "segments"
-	bucketClaims   = "claims"
-	bucketSources  = "sources"
-	bucketMarks    = "marks"
-	bucketPages    = "pages"
-	bucketPast     = "past"
-	bucketGone     = "gone"
-	bucketWhere    = "where"
-	bucketChunks   = "chunks"
-	bucketPacks    = "packs"
-	bucketPackIDs  = "packids"
+	bucketDevices  bucket = 'd'
+	bucketSegments bucket = 's'
+	bucketClaims   bucket = 'h'
+	bucketSources  bucket = 'r'
+	bucketMarks    bucket = 'm'
+	bucketPages    bucket = 'e'
+	bucketPast     bucket = 'o'
+	bucketGone     bucket = 'g'
+	bucketWhere    bucket = 'w'
+	bucketChunks   bucket = 'c'
+	bucketPacks    bucket = 'p'
+	bucketPackIDs  bucket = 'i'
+	bucketCounts   bucket = 'n'
 )
 
-func buckets() []string {
-	return []string{bucketMeta, bucketDevices, bucketSegments, bucketClaims, bucketSources, bucketMarks, bucketPages,
-		bucketPast, bucketGone, bucketWhere, bucketChunks, bucketPacks, bucketPackIDs}
-}
-
 // Catalog is an open catalog. It is safe for use by several goroutines.
-type Catalog struct {
-	db *bbolt.DB
-}
+type Catalog struct{ *store }
 
-// Open opens the catalog of a vault, or makes an empty one. One that cannot
-// be used is set aside first, and note is told so in one line.
+// Open opens the catalog of a vault in a directory, or makes an empty one. One
+// that cannot be used is set aside first, and note is told so in one line.
 func Open(path string, id seal.Hash, note func(format string, args ...any)) (*Catalog, error) {
 	c, err := open(path, id)
 	if !errors.Is(err, ErrDamaged) {
@@ -106,94 +98,64 @@ func Open(path string, id seal.Hash, note func(format string, args ...any)) (*Ca
 // SetAside renames a catalog that cannot be used, so that Open makes a new
 // one. The last one set aside is kept for who wants to look.
 func SetAside(path string) error {
-	err := durable.Rename(path, path+".damaged")
+	aside := path + ".damaged"
+	err := os.RemoveAll(aside)
+	if err == nil {
+		err = durable.Rename(path, aside)
+	}
 	if err != nil && !errors.Is(err, os.ErrNotExist) {
 		return fmt.Errorf("setting the catalog aside: %w", err)
 	}
 	return nil
 }
 
-func open(path string, id seal.Hash) (c *Catalog, err error) {
-	c = &Catalog{}
-	err = guard(func() error {
-		c.db, err = bbolt.Open(path, 0o600, &bbolt.Options{
-			Timeout: time.Second, FreelistType: bbolt.FreelistMapType, NoStatistics: true})
-		return err
-	})
+func open(path string, id seal.Hash) (*Catalog, error) {
+	s, err := openStore(path, append(binary.BigEndian.AppendUint32(nil, version), id[:]...))
 	if err != nil {
-		var pathErr *os.PathError
-		if errors.As(err, &pathErr) || errors.Is(err, bolterrors.ErrTimeout) {
-			return nil, fmt.Errorf("opening the catalog: %w", err)
-		}
-		return nil, fmt.Errorf("%w: %w", ErrDamaged, err)
+		return nil, err
 	}
-	if err := c.update(func(tx *bbolt.Tx) error { return prepare(tx, id) }); err != nil {
-		return nil, errors.Join(err, c.Close())
-	}
-	return c, nil
-}
-
-// prepare makes the buckets of a new catalog, or checks those of an old one.
-func prepare(tx *bbolt.Tx, id seal.Hash) error {
-	want := append(binary.BigEndian.AppendUint32(nil, version), id[:]...)
-	meta := tx.Bucket([]byte(bucketMeta))
-	if meta != nil {
-		if string(meta.Get([]byte("of"))) != string(want) {
-			return fmt.Errorf("of another vault or version: %w", ErrDamaged)
-		}
-	}
-	for _, name := range buckets() {
-		if meta != nil && tx.Bucket([]byte(name)) == nil {
-			return fmt.Errorf("bucket %s is missing: %w", name, ErrDamaged)
-		}
-		if _, err := tx.CreateBucketIfNotExists([]byte(name)); err != nil {
-			return err
-		}
-	}
-	return tx.Bucket([]byte(bucketMeta)).Put([]byte("of"), want)
+	return &Catalog{s}, nil
 }
 
 // Close closes the catalog.
-func (c *Catalog) Close() error {
-	if c.db == nil {
-		return nil
-	}
-	return guard(c.db.Close)
-}
+func (c *Catalog) Close() error { return c.close() }
 
-// guard turns what bbolt does when its file is damaged, panics and faults of
-// the memory map, into ErrDamaged.
-func guard(f func() error) (err error) {
-	old := debug.SetPanicOnFault(true)
-	defer debug.SetPanicOnFault(old)
-	defer func() {
-		if p := recover(); p != nil {
-			err = fmt.Errorf("%w: %v", ErrDamaged, p)
-		}
-	}()
-	return f()
-}
+// full is the key in the store of a key in a bucket.
+func (b bucket) full(key []byte) []byte { return append([]byte{byte(b)}, key...) }
 
-func (c *Catalog) view(f func(tx *bbolt.Tx) error) error {
-	return guard(func() error { return c.db.View(f) })
-}
-
-func (c *Catalog) update(f func(tx *bbolt.Tx) error) error {
-	return guard(func() error { return c.db.Update(f) })
-}
-
-// get reads a value; it is valid until the transaction ends.
-func get(tx *bbolt.Tx, bucket string, key []byte) (f fields, known bool) {
-	v := tx.Bucket([]byte(bucket)).Get(key)
-	if v == nil {
+// get reads a value.
+func get(t *tx, b bucket, key []byte) (f fields, known bool) {
+	var room [128]byte
+	full := append(append(room[:0], byte(b)), key...)
+	v, known := t.lookup(full)
+	if !known {
 		return f, false
 	}
-	return checked(key, v), true
+	return checked(full, v), true
 }
 
-func put(tx *bbolt.Tx, bucket string, key, value []byte) error {
-	value = binary.BigEndian.AppendUint32(value[:len(value):len(value)], checksum(key, value))
-	return tx.Bucket([]byte(bucket)).Put(key, value)
+// put sets a value. The error is the first one of the transaction.
+func put(t *tx, b bucket, key, value []byte) error {
+	full := b.full(key)
+	t.set(full, binary.BigEndian.AppendUint32(value[:len(value):len(value)], checksum(full, value)))
+	return t.err
+}
+
+// count adds to a count and returns it.
+func count(t *tx, what byte, more uint64) (uint64, error) {
+	f, known := get(t, bucketCounts, []byte{what})
+	n := f.uv()
+	if !known {
+		n, f = 0, fields{}
+	}
+	if err := f.end("count"); err != nil {
+		return 0, err
+	}
+	n += more
+	if more > 0 {
+		return n, put(t, bucketCounts, []byte{what}, binary.AppendUvarint(nil, n))
+	}
+	return n, nil
 }
 
 const checksumSize = 4
@@ -213,6 +175,24 @@ func checked(key, value []byte) fields {
 	return fields{b: value[:n:n]}
 }
 
+// each calls f for the keys of a bucket that begin with prefix, without it. f
+// must not change the store.
+func each(t *tx, b bucket, prefix []byte, f func(k []byte, v fields) error) error {
+	return eachFrom(t, b, prefix, prefix, f)
+}
+
+// eachFrom is each, from the key from on.
+func eachFrom(t *tx, b bucket, prefix, from []byte, f func(k []byte, v fields) error) error {
+	full := b.full(prefix)
+	c := t.seek(b.full(from))
+	for ; c.valid() && bytes.HasPrefix(c.key(), full); c.next() {
+		if err := f(c.key()[len(full):], checked(c.key(), c.value())); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
 // join joins the parts of a key.
 func join(parts ...[]byte) []byte {
 	var key []byte
@@ -225,21 +205,17 @@ func join(parts ...[]byte) []byte {
 // Verify reads the whole catalog: it returns ErrDamaged if a record is not
 // what was put, or would not be found under its key.
 func (c *Catalog) Verify(ctx context.Context) error {
-	return c.view(func(tx *bbolt.Tx) error {
-		for _, name := range buckets() {
-			if name == bucketMeta {
-				continue // compared by Open
+	return c.view(func(t *tx) error {
+		for _, d := range c.tables {
+			if err := d.Verify(); err != nil {
+				return tableError(err)
 			}
-			b := tx.Bucket([]byte(name))
-			var last []byte
-			err := b.ForEach(func(k, v []byte) error {
-				if last != nil && bytes.Compare(last, k) >= 0 || checked(k, v).bad || b.Get(k) == nil {
-					return fmt.Errorf("bucket %s: %w", name, ErrDamaged)
-				}
-				last = k
-				return ctx.Err()
-			})
-			if err != nil {
+		}
+		for all := t.seek(nil); all.valid(); all.next() {
+			if checked(all.key(), all.value()).bad {
+				return fmt.Errorf("record %x: %w", all.key(), ErrDamaged)
+			}
+			if err := ctx.Err(); err != nil {
 				return err
 			}
 		}

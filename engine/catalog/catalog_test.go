@@ -19,9 +19,10 @@ import (
 
 // world is a vault in memory with a catalog, and devices that write to it.
 type world struct {
-	t *testing.T
-	v *vault.Vault
-	c *Catalog
+	t      *testing.T
+	v      *vault.Vault
+	c      *Catalog
+	opened int // catalogs so far
 }
 
 type writer struct {
@@ -43,7 +44,7 @@ func newWorld(t *testing.T) *world {
 		t.Fatal(err)
 	}
 	w := &world{t: t, v: v}
-	w.c = w.open("catalog.db")
+	w.c = w.open("catalog")
 	return w
 }
 
@@ -53,6 +54,9 @@ func (w *world) open(name string) *Catalog {
 	if err != nil {
 		w.t.Fatal(err)
 	}
+	// The first lives in its overlay, the others in one table or several.
+	c.maxOverlay = []int{defaultOverlay, 1, 3000}[min(w.opened, 2)]
+	w.opened++
 	w.t.Cleanup(func() {
 		if err := c.Close(); err != nil {
 			w.t.Error(err)

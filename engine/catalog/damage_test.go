@@ -11,8 +11,6 @@ import (
 	"strings"
 	"testing"
 
-	"go.etcd.io/bbolt"
-
 	"holm.example/engine/seal"
 	"holm.example/engine/vault"
 )
@@ -35,8 +33,14 @@ func everything(t *testing.T, c *Catalog, d *writer, chunks int) string {
 	return out
 }
 
-// One changed byte anywhere in the file is either found or changes nothing.
+// One changed byte anywhere in the files is either found or changes nothing.
 func TestChangedByteOfTheCatalogIsFoundOrWithoutEffect(t *testing.T) {
+	for where, maxOverlay := range map[string]int{"overlay.db": 1 << 30, "0000000000000002.table": 1} {
+		t.Run(where, func(t *testing.T) { changeBytes(t, where, maxOverlay) })
+	}
+}
+
+func changeBytes(t *testing.T, where string, maxOverlay int) {
 	w := newWorld(t)
 	d := w.device(1)
 	const chunks = 600
@@ -50,16 +54,18 @@ func TestChangedByteOfTheCatalogIsFoundOrWithoutEffect(t *testing.T) {
 	}
 	d.commit(append(ops, &vault.Mark{ID: id(8), Sources: []seal.ID{id(1)}})...)
 	d.commit(del(2, "prodigious7"), del(2, "prodigious17"))
-	path := filepath.Join(t.TempDir(), "catalog.db")
-	c, err := Open(path, w.v.ID, t.Logf)
+	dir := filepath.Join(t.TempDir(), "catalog")
+	c, err := Open(dir, w.v.ID, t.Logf)
 	if err != nil {
 		t.Fatal(err)
 	}
+	c.maxOverlay = maxOverlay
 	w.follow(c)
 	want := everything(t, c, d, chunks)
 	if err := errors.Join(c.Verify(t.Context()), c.Close()); err != nil {
 		t.Fatal(err)
 	}
+	path := filepath.Join(dir, where)
 	whole, err := os.ReadFile(path)
 	if err != nil {
 		t.Fatal(err)
@@ -82,8 +88,9 @@ func TestChangedByteOfTheCatalogIsFoundOrWithoutEffect(t *testing.T) {
 		if err := os.WriteFile(path, bad, 0o600); err != nil {
 			t.Fatal(err)
 		}
-		c, err := open(path, w.v.ID)
+		c, err := open(dir, w.v.ID)
 		if err == nil {
+			c.maxOverlay = maxOverlay
 			err = c.Verify(t.Context())
 			if err == nil {
 				w.follow(c) // a damaged root page gives the state before
@@ -113,25 +120,27 @@ func TestPackThatIsNotFoldedAsItsSegmentHasItIsFound(t *testing.T) {
 			Chunks: []vault.ChunkInfo{{ID: seal.Hash{1}, SizeBytes: vault.FrameSize}, {ID: seal.Hash{2}, SizeBytes: 6}, {ID: seal.Hash{1}, SizeBytes: 5}}}
 	}
 	address := func(pack, offset, size byte) []byte { return []byte{pack, offset, size} }
-	for name, change := range map[string]func(tx *bbolt.Tx, a *vault.PackAdd) error{
-		"":       func(*bbolt.Tx, *vault.PackAdd) error { return nil },
-		"offset": func(tx *bbolt.Tx, _ *vault.PackAdd) error { return put(tx, bucketChunks, hashOf(2), address(1, 7, 6)) },
-		"chunk gone": func(tx *bbolt.Tx, _ *vault.PackAdd) error {
-			return tx.Bucket([]byte(bucketChunks)).Delete(hashOf(2))
+	forget := func(c *Catalog, b bucket, key []byte) { c.overlay.Delete(item{key: b.full(key)}) }
+	for name, change := range map[string]func(c *Catalog, a *vault.PackAdd) error{
+		"": func(*Catalog, *vault.PackAdd) error { return nil },
+		"offset": func(c *Catalog, _ *vault.PackAdd) error {
+			return c.update(func(t *tx) error { return put(t, bucketChunks, hashOf(2), address(1, 7, 6)) })
 		},
-		"pack gone": func(tx *bbolt.Tx, _ *vault.PackAdd) error {
-			return tx.Bucket([]byte(bucketPacks)).Delete(binary.BigEndian.AppendUint64(nil, 1))
+		"chunk gone": func(c *Catalog, _ *vault.PackAdd) error { forget(c, bucketChunks, hashOf(2)); return nil },
+		"pack gone": func(c *Catalog, _ *vault.PackAdd) error {
+			forget(c, bucketPacks, binary.BigEndian.AppendUint64(nil, 1))
+			return nil
 		},
-		"frames": func(_ *bbolt.Tx, a *vault.PackAdd) error { a.Frames[1]++; return nil },
-		"size":   func(_ *bbolt.Tx, a *vault.PackAdd) error { a.SizeBytes++; return nil },
-		"chunks": func(_ *bbolt.Tx, a *vault.PackAdd) error { a.Chunks[1].SizeBytes++; return nil },
+		"frames": func(_ *Catalog, a *vault.PackAdd) error { a.Frames[1]++; return nil },
+		"size":   func(_ *Catalog, a *vault.PackAdd) error { a.SizeBytes++; return nil },
+		"chunks": func(_ *Catalog, a *vault.PackAdd) error { a.Chunks[1].SizeBytes++; return nil },
 	} {
 		w := newWorld(t)
 		d := w.device(1)
 		d.commit(add())
 		w.follow(w.c)
 		anew := add()
-		if err := w.c.update(func(tx *bbolt.Tx) error { return change(tx, anew) }); err != nil {
+		if err := change(w.c, anew); err != nil {
 			t.Fatal(err)
 		}
 		if err := w.c.CheckPack(d.card.Device, 1, anew); errors.Is(err, ErrDamaged) != (name != "") {

@@ -4,8 +4,6 @@ import (
 	"encoding/binary"
 	"fmt"
 
-	"go.etcd.io/bbolt"
-
 	"holm.example/engine/seal"
 	"holm.example/engine/vault"
 )
@@ -60,21 +58,21 @@ func parseDevice(id []byte, f fields) (Device, error) {
 // AddDevice makes a device known, with nothing folded. One that is known
 // already stays as it is.
 func (c *Catalog) AddDevice(card *vault.Card) error {
-	return c.update(func(tx *bbolt.Tx) error {
-		if _, known := get(tx, bucketDevices, card.Device[:]); known {
+	return c.update(func(t *tx) error {
+		if _, known := get(t, bucketDevices, card.Device[:]); known {
 			return nil
 		}
 		d := Device{Card: *card, Head: vault.Head{Device: card.Device, Hash: card.Hash}}
-		return put(tx, bucketDevices, card.Device[:], d.format())
+		return put(t, bucketDevices, card.Device[:], d.format())
 	})
 }
 
 // Devices lists the known devices in the order of their ids.
 func (c *Catalog) Devices() (list []Device, err error) {
-	err = c.view(func(tx *bbolt.Tx) error {
+	err = c.view(func(t *tx) error {
 		list = nil
-		return tx.Bucket([]byte(bucketDevices)).ForEach(func(k, v []byte) error {
-			d, err := parseDevice(k, checked(k, v))
+		return each(t, bucketDevices, nil, func(k []byte, f fields) error {
+			d, err := parseDevice(k, f)
 			list = append(list, d)
 			return err
 		})
@@ -84,9 +82,9 @@ func (c *Catalog) Devices() (list []Device, err error) {
 
 // Device returns a known device.
 func (c *Catalog) Device(id seal.ID) (d Device, known bool, err error) {
-	err = c.view(func(tx *bbolt.Tx) error {
+	err = c.view(func(t *tx) error {
 		var f fields
-		if f, known = get(tx, bucketDevices, id[:]); !known {
+		if f, known = get(t, bucketDevices, id[:]); !known {
 			return nil
 		}
 		d, err = parseDevice(id[:], f)
@@ -96,8 +94,8 @@ func (c *Catalog) Device(id seal.ID) (d Device, known bool, err error) {
 }
 
 // deviceAt is a device that is known.
-func deviceAt(tx *bbolt.Tx, id seal.ID) (Device, error) {
-	f, known := get(tx, bucketDevices, id[:])
+func deviceAt(t *tx, id seal.ID) (Device, error) {
+	f, known := get(t, bucketDevices, id[:])
 	if !known {
 		return Device{}, fmt.Errorf("device %x: %w", id, ErrDamaged)
 	}
@@ -106,22 +104,22 @@ func deviceAt(tx *bbolt.Tx, id seal.ID) (Device, error) {
 
 // Stop records why the fold of a journal stopped; an empty reason clears it.
 func (c *Catalog) Stop(id seal.ID, reason string) error {
-	return c.update(func(tx *bbolt.Tx) error {
-		d, err := deviceAt(tx, id)
+	return c.update(func(t *tx) error {
+		d, err := deviceAt(t, id)
 		if err != nil || d.Stopped == reason {
 			return err
 		}
 		d.Stopped = reason
-		return put(tx, bucketDevices, id[:], d.format())
+		return put(t, bucketDevices, id[:], d.format())
 	})
 }
 
 // Claims are the heads of other journals that a device has said to have
 // folded, in the order of the devices.
 func (c *Catalog) Claims(by seal.ID) (list []vault.Head, err error) {
-	err = c.view(func(tx *bbolt.Tx) error {
+	err = c.view(func(t *tx) error {
 		list = nil
-		return each(tx, bucketClaims, by[:], func(k []byte, f fields) error {
+		return each(t, bucketClaims, by[:], func(k []byte, f fields) error {
 			list = append(list, vault.Head{Device: seal.ID(k), Seq: f.uv(), Hash: f.hash()})
 			return f.end("claim")
 		})
@@ -129,31 +127,20 @@ func (c *Catalog) Claims(by seal.ID) (list []vault.Head, err error) {
 	return list, err
 }
 
-// each calls f for the keys that begin with prefix, without it.
-func each(tx *bbolt.Tx, bucket string, prefix []byte, f func(k []byte, v fields) error) error {
-	c := tx.Bucket([]byte(bucket)).Cursor()
-	for k, v := c.Seek(prefix); k != nil && string(k[:min(len(k), len(prefix))]) == string(prefix); k, v = c.Next() {
-		if err := f(k[len(prefix):], checked(k, v)); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
 // Fold folds the next segment of a device's journal, wholly or not at all. It
 // returns ErrChain if the segment is not the next one, vault.ErrNewer if it
 // holds an operation that this version does not know, and ErrWaiting if it
 // adopts what is not folded yet. The device is known.
 func (c *Catalog) Fold(s *vault.Segment) error {
-	return c.update(func(tx *bbolt.Tx) error {
-		d, err := deviceAt(tx, s.Device)
+	return c.update(func(t *tx) error {
+		d, err := deviceAt(t, s.Device)
 		if err != nil {
 			return err
 		}
 		if s.Seq != d.Head.Seq+1 || s.Previous != d.Head.Hash {
 			return fmt.Errorf("%s: %w: %w", vault.SegmentName(s.Device, s.Seq), vault.ErrDamaged, ErrChain)
 		}
-		f := &fold{tx: tx, device: s.Device, seq: s.Seq, pages: pages{tx: tx, device: s.Device}}
+		f := &fold{t: t, device: s.Device, seq: s.Seq, pages: pages{t: t, device: s.Device}}
 		if err := s.Each(f.operation); err != nil {
 			return err
 		}
@@ -163,14 +150,14 @@ func (c *Catalog) Fold(s *vault.Segment) error {
 		if err := f.claims(s); err != nil {
 			return err
 		}
-		if err := put(tx, bucketSegments, segmentKey(s.Device, s.Seq), s.Hash[:]); err != nil {
+		if err := put(t, bucketSegments, segmentKey(s.Device, s.Seq), s.Hash[:]); err != nil {
 			return err
 		}
 		d.Head, d.Stopped = s.Head, ""
 		if d.Committed.Before(s.Committed) {
 			d.Committed = s.Committed
 		}
-		return put(tx, bucketDevices, s.Device[:], d.format())
+		return put(t, bucketDevices, s.Device[:], d.format())
 	})
 }
 
@@ -180,7 +167,7 @@ func segmentKey(device seal.ID, seq uint64) []byte {
 
 // fold is one segment being folded.
 type fold struct {
-	tx     *bbolt.Tx
+	t      *tx
 	device seal.ID
 	seq    uint64
 	pos    Position
@@ -195,7 +182,7 @@ func (f *fold) claims(s *vault.Segment) error {
 	}
 	for _, h := range s.Claims {
 		key := join(f.device[:], h.Device[:])
-		if old, known := get(f.tx, bucketClaims, key); known {
+		if old, known := get(f.t, bucketClaims, key); known {
 			seq := old.uv()
 			old.hash()
 			if err := old.end("claim"); err != nil {
@@ -205,7 +192,7 @@ func (f *fold) claims(s *vault.Segment) error {
 				continue
 			}
 		}
-		if err := put(f.tx, bucketClaims, key, append(binary.AppendUvarint(nil, h.Seq), h.Hash[:]...)); err != nil {
+		if err := put(f.t, bucketClaims, key, append(binary.AppendUvarint(nil, h.Seq), h.Hash[:]...)); err != nil {
 			return err
 		}
 	}
@@ -254,7 +241,7 @@ func (f *fold) source(o *vault.Source) error {
 	value := binary.AppendUvarint(nil, uint64(f.pos))
 	value = appendBytes(value, []byte(o.Path))
 	value = appendBytes(value, []byte(o.System))
-	if err := put(f.tx, bucketSources, join(f.device[:], o.ID[:]), value); err != nil {
+	if err := put(f.t, bucketSources, join(f.device[:], o.ID[:]), value); err != nil {
 		return err
 	}
 	return f.setWhere(o.ID, where{state: top})
@@ -264,27 +251,27 @@ func (f *fold) source(o *vault.Source) error {
 // nothing.
 func (f *fold) mark(o *vault.Mark) error {
 	key := join(f.device[:], o.ID[:])
-	if _, known := get(f.tx, bucketMarks, key); known {
+	if _, known := get(f.t, bucketMarks, key); known {
 		return nil
 	}
 	var sources []seal.ID
 	seen := map[seal.ID]bool{}
 	for _, id := range o.Sources {
-		if _, known := get(f.tx, bucketSources, join(f.device[:], id[:])); known && !seen[id] {
+		if _, known := get(f.t, bucketSources, join(f.device[:], id[:])); known && !seen[id] {
 			seen[id] = true
 			sources = append(sources, id)
 		}
 	}
 	value := binary.AppendUvarint(nil, uint64(f.pos))
 	value = vault.AppendOperation(value, &vault.Mark{ID: o.ID, Time: o.Time, Label: o.Label, Sources: sources})
-	return put(f.tx, bucketMarks, key, value)
+	return put(f.t, bucketMarks, key, value)
 }
 
 // adopt copies the sources of another device, and what could be reached from
 // them at that seq.
 func (f *fold) adopt(o *vault.Adopt) error {
 	name := vault.SegmentName(o.Device, o.Seq)
-	segment, known := get(f.tx, bucketSegments, segmentKey(o.Device, o.Seq))
+	segment, known := get(f.t, bucketSegments, segmentKey(o.Device, o.Seq))
 	if !known {
 		return fmt.Errorf("%s: %w: %w", name, ErrWaiting, vault.ErrDamaged)
 	}
@@ -296,21 +283,28 @@ func (f *fold) adopt(o *vault.Adopt) error {
 		return fmt.Errorf("%s: not the segment that is adopted: %w", name, vault.ErrDamaged)
 	}
 	at := EndOf(o.Seq)
-	var tops []seal.ID
-	err := each(f.tx, bucketSources, o.Device[:], func(k []byte, v fields) error {
+	var tops []vault.Source
+	err := each(f.t, bucketSources, o.Device[:], func(k []byte, v fields) error {
 		from, path, system, err := parseSource(v)
-		if err != nil || from > at {
+		if err == nil && from <= at {
+			tops = append(tops, vault.Source{ID: seal.ID(k), Path: path, System: system})
+		}
+		return err
+	})
+	if err != nil {
+		return err
+	}
+	for i := range tops {
+		if err := f.source(&tops[i]); err != nil {
 			return err
 		}
-		tops = append(tops, seal.ID(k))
-		return f.source(&vault.Source{ID: seal.ID(k), Path: path, System: system})
-	})
-	for _, id := range append(tops, lostAndFound) {
-		if err == nil {
-			err = f.adoptBelow(o.Device, id, at, 0)
+	}
+	for _, top := range append(tops, vault.Source{ID: lostAndFound}) {
+		if err := f.adoptBelow(o.Device, top.ID, at, 0); err != nil {
+			return err
 		}
 	}
-	return err
+	return nil
 }
 
 // adoptBelow copies what a directory of another device held, as deep as a tree
@@ -319,7 +313,7 @@ func (f *fold) adoptBelow(from, dir seal.ID, at Position, depth int) error {
 	if depth >= vault.MaxDepth {
 		return nil
 	}
-	list, err := entriesAt(f.tx, from, dir, at)
+	list, err := entriesAt(f.t, from, dir, at)
 	if err != nil {
 		return err
 	}

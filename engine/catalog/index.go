@@ -3,9 +3,8 @@ package catalog
 import (
 	"bytes"
 	"encoding/binary"
+	"errors"
 	"fmt"
-
-	"go.etcd.io/bbolt"
 
 	"holm.example/engine/seal"
 	"holm.example/engine/vault"
@@ -23,35 +22,35 @@ type Address struct {
 func (f *fold) packAdd(o *vault.PackAdd) error {
 	p := vault.NewPack(f.device, f.seq, o)
 	idKey := packKey(p.ID)
-	if _, known := get(f.tx, bucketPackIDs, idKey); known {
+	if _, known := get(f.t, bucketPackIDs, idKey); known {
 		return nil
 	}
-	packs := f.tx.Bucket([]byte(bucketPacks))
-	number, err := packs.NextSequence()
+	number, err := count(f.t, byte(bucketPacks), 1)
 	if err != nil {
 		return err
 	}
 	key := binary.BigEndian.AppendUint64(nil, number)
-	if err := put(f.tx, bucketPacks, key, formatPack(p)); err != nil {
+	if err := put(f.t, bucketPacks, key, formatPack(p)); err != nil {
 		return err
 	}
-	if err := put(f.tx, bucketPackIDs, idKey, key); err != nil {
+	if err := put(f.t, bucketPackIDs, idKey, key); err != nil {
 		return err
 	}
-	chunks := f.tx.Bucket([]byte(bucketChunks))
-	var offset uint64
+	var offset, added uint64
 	for _, c := range o.Chunks {
-		if chunks.Get(c.ID[:]) == nil {
+		if _, known := get(f.t, bucketChunks, c.ID[:]); !known {
 			value := binary.AppendUvarint(nil, number)
 			value = binary.AppendUvarint(value, offset)
 			value = binary.AppendUvarint(value, uint64(c.SizeBytes))
-			if err := put(f.tx, bucketChunks, append([]byte(nil), c.ID[:]...), value); err != nil {
+			if err := put(f.t, bucketChunks, c.ID[:], value); err != nil {
 				return err
 			}
+			added++
 		}
 		offset += uint64(c.SizeBytes)
 	}
-	return nil
+	_, err = count(f.t, byte(bucketChunks), added)
+	return err
 }
 
 func packKey(id vault.PackID) []byte {
@@ -87,9 +86,9 @@ func parsePack(f fields) (*vault.Pack, error) {
 
 // Chunk returns the address of a chunk.
 func (c *Catalog) Chunk(id seal.Hash) (a Address, known bool, err error) {
-	err = c.view(func(tx *bbolt.Tx) error {
+	err = c.view(func(t *tx) error {
 		var f fields
-		if f, known = get(tx, bucketChunks, id[:]); !known {
+		if f, known = get(t, bucketChunks, id[:]); !known {
 			return nil
 		}
 		a = Address{f.uv(), f.uv(), uint32(f.uv())}
@@ -99,8 +98,8 @@ func (c *Catalog) Chunk(id seal.Hash) (a Address, known bool, err error) {
 }
 
 // packAt returns the pack with that number, as it stands in a key.
-func packAt(tx *bbolt.Tx, number []byte) (*vault.Pack, error) {
-	f, known := get(tx, bucketPacks, number)
+func packAt(t *tx, number []byte) (*vault.Pack, error) {
+	f, known := get(t, bucketPacks, number)
 	if !known {
 		return nil, fmt.Errorf("pack number %x: %w", number, ErrDamaged)
 	}
@@ -109,8 +108,8 @@ func packAt(tx *bbolt.Tx, number []byte) (*vault.Pack, error) {
 
 // Pack returns the pack with that number.
 func (c *Catalog) Pack(number uint64) (p *vault.Pack, err error) {
-	err = c.view(func(tx *bbolt.Tx) error {
-		p, err = packAt(tx, binary.BigEndian.AppendUint64(nil, number))
+	err = c.view(func(t *tx) error {
+		p, err = packAt(t, binary.BigEndian.AppendUint64(nil, number))
 		return err
 	})
 	if err != nil {
@@ -124,19 +123,19 @@ func (c *Catalog) Pack(number uint64) (p *vault.Pack, err error) {
 func (c *Catalog) CheckPack(device seal.ID, seq uint64, add *vault.PackAdd) error {
 	p := vault.NewPack(device, seq, add)
 	differs := fmt.Errorf("%s: not as its segment has it: %w", p.ID.Name(), ErrDamaged)
-	return c.view(func(tx *bbolt.Tx) error {
-		f, known := get(tx, bucketPackIDs, packKey(p.ID))
+	return c.view(func(t *tx) error {
+		f, known := get(t, bucketPackIDs, packKey(p.ID))
 		key := f.raw(8)
 		if !known || f.end("") != nil {
 			return differs
 		}
-		if stored, _ := get(tx, bucketPacks, key); !bytes.Equal(stored.b, formatPack(p)) {
+		if stored, _ := get(t, bucketPacks, key); !bytes.Equal(stored.b, formatPack(p)) {
 			return differs
 		}
 		number, offset := binary.BigEndian.Uint64(key), uint64(0)
 		seen := map[seal.Hash]bool{} // the first of its chunks with an id counts
 		for _, chunk := range add.Chunks {
-			f, known := get(tx, bucketChunks, chunk.ID[:])
+			f, known := get(t, bucketChunks, chunk.ID[:])
 			a := Address{f.uv(), f.uv(), uint32(f.uv())}
 			same := a.Pack != number || seen[chunk.ID] || a.Offset == offset && a.SizeBytes == chunk.SizeBytes
 			if !known || f.bad || !same {
@@ -149,32 +148,35 @@ func (c *Catalog) CheckPack(device seal.ID, seq uint64, add *vault.PackAdd) erro
 	})
 }
 
+// packBatch is how many packs Packs reads at a time.
+const packBatch = 256
+
+var errFull = errors.New("enough")
+
 // Packs yields every pack in the order of (device, seq, random), until f
 // returns an error. f may use the catalog.
 func (c *Catalog) Packs(f func(*vault.Pack) error) error {
-	last := []byte{}
+	var last []byte // where the next batch begins
 	for {
 		var batch []*vault.Pack
-		err := c.view(func(tx *bbolt.Tx) error {
+		err := c.view(func(t *tx) error {
 			batch = nil
-			cur := tx.Bucket([]byte(bucketPackIDs)).Cursor()
-			k, v := cur.Seek(last)
-			for ; k != nil && len(batch) < 256; k, v = cur.Next() {
-				if string(k) == string(last) {
-					continue
+			err := eachFrom(t, bucketPackIDs, nil, last, func(_ []byte, f fields) error {
+				if len(batch) == packBatch {
+					return errFull
 				}
-				f := checked(k, v)
 				number := f.raw(8)
 				if err := f.end("pack id"); err != nil {
 					return err
 				}
-				p, err := packAt(tx, number)
-				if err != nil {
-					return err
-				}
+				p, err := packAt(t, number)
 				batch = append(batch, p)
+				return err
+			})
+			if errors.Is(err, errFull) {
+				err = nil
 			}
-			return nil
+			return err
 		})
 		if err != nil {
 			return err
@@ -187,15 +189,16 @@ func (c *Catalog) Packs(f func(*vault.Pack) error) error {
 				return err
 			}
 		}
-		last = packKey(batch[len(batch)-1].ID)
+		last = append(packKey(batch[len(batch)-1].ID), 0)
 	}
 }
 
 // Count tells how many chunks have an address.
 func (c *Catalog) Count() (chunks int64, err error) {
-	err = c.view(func(tx *bbolt.Tx) error {
-		chunks = int64(tx.Bucket([]byte(bucketChunks)).Stats().KeyN)
-		return nil
+	err = c.view(func(t *tx) error {
+		n, err := count(t, byte(bucketChunks), 0)
+		chunks = int64(n)
+		return err
 	})
 	return chunks, err
 }

@@ -6,8 +6,6 @@ import (
 	"slices"
 	"strings"
 
-	"go.etcd.io/bbolt"
-
 	"holm.example/engine/seal"
 	"holm.example/engine/vault"
 )
@@ -47,7 +45,7 @@ func parsePage(f fields) ([]stored, error) {
 // pages edits the pages of one device in a transaction. It keeps the page in
 // memory that was used last, so that a run of names costs one encoding.
 type pages struct {
-	tx      *bbolt.Tx
+	t       *tx
 	device  seal.ID
 	key     []byte // of the open page; nil: none
 	end     []byte // key of the next page of the directory; nil: none
@@ -67,31 +65,19 @@ func (p *pages) open(dir seal.ID, name string) error {
 	if err := p.flush(); err != nil {
 		return err
 	}
-	c := p.tx.Bucket([]byte(bucketPages)).Cursor()
-	k, v := c.Seek(key)
-	if !bytes.Equal(k, key) {
-		if k == nil {
-			k, v = c.Last()
-		} else {
-			k, v = c.Prev()
-		}
-	}
 	p.key, p.end, p.entries, p.dirty = bytes.Clone(prefix), nil, nil, false
-	if bytes.HasPrefix(k, prefix) {
-		p.key = bytes.Clone(k)
+	if at, ok := p.t.floor(bucketPages.full(key)); ok && bytes.HasPrefix(at.key, bucketPages.full(prefix)) {
+		p.key = bytes.Clone(at.key[1:])
 		var err error
-		if p.entries, err = parsePage(checked(k, v)); err != nil {
+		if p.entries, err = parsePage(checked(at.key, at.value)); err != nil {
 			return err
 		}
 	}
-	next, _ := c.Seek(p.key)
-	if bytes.Equal(next, p.key) {
-		next, _ = c.Next()
+	next := p.t.seek(append(bucketPages.full(p.key), 0))
+	if next.valid() && bytes.HasPrefix(next.key(), bucketPages.full(prefix)) {
+		p.end = bytes.Clone(next.key()[1:])
 	}
-	if bytes.HasPrefix(next, prefix) {
-		p.end = bytes.Clone(next)
-	}
-	return nil
+	return p.t.err
 }
 
 func (p *pages) search(name string) (int, bool) {
@@ -163,7 +149,8 @@ func (p *pages) remove(dir seal.ID, name string) error {
 	return nil
 }
 
-// flush writes the open page and closes it.
+// flush writes the open page and closes it. A page stays where it is also when
+// nothing is left in it.
 func (p *pages) flush() error {
 	if p.key == nil || !p.dirty {
 		p.key = nil
@@ -171,12 +158,9 @@ func (p *pages) flush() error {
 	}
 	key := p.key
 	p.key, p.dirty = nil, false
-	if len(p.entries) == 0 {
-		return p.tx.Bucket([]byte(bucketPages)).Delete(key)
-	}
 	var value []byte
 	for i := range p.entries {
 		value = appendStored(value, &p.entries[i])
 	}
-	return put(p.tx, bucketPages, key, value)
+	return put(p.t, bucketPages, key, value)
 }

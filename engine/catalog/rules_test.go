@@ -7,8 +7,6 @@ import (
 	"strings"
 	"testing"
 
-	"go.etcd.io/bbolt"
-
 	"holm.example/engine/seal"
 	"holm.example/engine/vault"
 )
@@ -64,8 +62,8 @@ func TestParentThatLiesTooDeepMakesAPutVoid(t *testing.T) {
 		binary.BigEndian.PutUint32(dir[4:], uint32(n))
 		return dir
 	}
-	err := w.c.update(func(tx *bbolt.Tx) error {
-		f := &fold{tx: tx, device: d.card.Device}
+	err := w.c.update(func(tx *tx) error {
+		f := &fold{t: tx, device: d.card.Device}
 		for n := 1; n <= vault.MaxDepth; n++ {
 			if err := f.setWhere(deep(n), where{state: placed, parent: deep(n - 1), name: "d"}); err != nil {
 				return err
@@ -91,8 +89,8 @@ func TestAdoptGoesAsDeepAsAPutDoes(t *testing.T) {
 	a, b := w.device(100), w.device(50)
 	a.commit(src(1), dir(1, "d", 2), dir(2, "e", 3))
 	w.follow(w.c)
-	err := w.c.update(func(tx *bbolt.Tx) error {
-		f := &fold{tx: tx, device: b.card.Device, pages: pages{tx: tx, device: b.card.Device}}
+	err := w.c.update(func(tx *tx) error {
+		f := &fold{t: tx, device: b.card.Device, pages: pages{t: tx, device: b.card.Device}}
 		if err := f.source(src(1).(*vault.Source)); err != nil {
 			return err
 		}

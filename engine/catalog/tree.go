@@ -5,8 +5,6 @@ import (
 	"encoding/hex"
 	"fmt"
 
-	"go.etcd.io/bbolt"
-
 	"holm.example/engine/seal"
 	"holm.example/engine/vault"
 )
@@ -36,7 +34,7 @@ func (f *fold) whereIs(dir seal.ID) (where, error) {
 	if dir == lostAndFound {
 		return where{state: top}, nil
 	}
-	r, known := get(f.tx, bucketWhere, join(f.device[:], dir[:]))
+	r, known := get(f.t, bucketWhere, join(f.device[:], dir[:]))
 	if !known {
 		return where{}, nil
 	}
@@ -52,14 +50,14 @@ func (f *fold) setWhere(dir seal.ID, w where) error {
 	value := append([]byte{byte(w.state)}, w.parent[:]...)
 	value = appendBytes(value, []byte(w.name))
 	value = appendBytes(value, w.node)
-	return put(f.tx, bucketWhere, join(f.device[:], dir[:]), value)
+	return put(f.t, bucketWhere, join(f.device[:], dir[:]), value)
 }
 
 // Gone returns the directory that was last under a name and is detached, so
 // that one that reappears there takes its old id again.
 func (c *Catalog) Gone(device seal.ID, n vault.EntryName) (dir seal.ID, ok bool, err error) {
-	err = c.view(func(tx *bbolt.Tx) error {
-		f, known := get(tx, bucketGone, join(device[:], n.Parent[:], []byte(n.Name)))
+	err = c.view(func(t *tx) error {
+		f, known := get(t, bucketGone, join(device[:], n.Parent[:], []byte(n.Name)))
 		if !known {
 			return nil
 		}
@@ -67,7 +65,7 @@ func (c *Catalog) Gone(device seal.ID, n vault.EntryName) (dir seal.ID, ok bool,
 		if err := f.end("gone directory"); err != nil {
 			return err
 		}
-		w, err := (&fold{tx: tx, device: device}).whereIs(dir)
+		w, err := (&fold{t: t, device: device}).whereIs(dir)
 		ok = w.state == detached
 		return err
 	})
@@ -189,7 +187,7 @@ func (f *fold) detach(n vault.EntryName, s *stored, next *vault.Node) error {
 	if !is || next != nil && next.Kind == vault.KindDirectory && next.Directory == dir {
 		return nil
 	}
-	if err := put(f.tx, bucketGone, join(f.device[:], n.Parent[:], []byte(n.Name)), dir[:]); err != nil {
+	if err := put(f.t, bucketGone, join(f.device[:], n.Parent[:], []byte(n.Name)), dir[:]); err != nil {
 		return err
 	}
 	return f.setWhere(dir, where{state: detached, node: append([]byte(nil), s.node...)})
@@ -213,7 +211,7 @@ func (f *fold) remember(dir seal.ID, s *stored) error {
 		return nil // it was never seen
 	}
 	key := join(f.device[:], dir[:], binary.BigEndian.AppendUint64(nil, uint64(f.pos)), []byte(s.name))
-	return put(f.tx, bucketPast, key, appendStored(nil, s))
+	return put(f.t, bucketPast, key, appendStored(nil, s))
 }
 
 // set sets the entry of a name whose parent is known, and where it is if it

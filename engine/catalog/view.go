@@ -4,11 +4,10 @@ import (
 	"bytes"
 	"cmp"
 	"encoding/binary"
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
-
-	"go.etcd.io/bbolt"
 
 	"holm.example/engine/seal"
 	"holm.example/engine/vault"
@@ -44,9 +43,9 @@ func parseSource(f fields) (from Position, path, system string, err error) {
 
 // Sources lists the sources of a device.
 func (c *Catalog) Sources(device seal.ID) (list []Source, err error) {
-	err = c.view(func(tx *bbolt.Tx) error {
+	err = c.view(func(t *tx) error {
 		list = nil
-		return each(tx, bucketSources, device[:], func(k []byte, f fields) error {
+		return each(t, bucketSources, device[:], func(k []byte, f fields) error {
 			_, path, system, err := parseSource(f)
 			list = append(list, Source{seal.ID(k), path, system})
 			return err
@@ -93,13 +92,12 @@ func sortMarks(list []Mark) []Mark {
 // Marks lists the marks of all devices, the oldest first; those of one device
 // in the order of its journal.
 func (c *Catalog) Marks() (list []Mark, err error) {
-	err = c.view(func(tx *bbolt.Tx) error {
+	err = c.view(func(t *tx) error {
 		list = nil
-		return tx.Bucket([]byte(bucketMarks)).ForEach(func(k, v []byte) error {
+		return each(t, bucketMarks, nil, func(k []byte, f fields) error {
 			if len(k) != 32 {
 				return ErrDamaged
 			}
-			f := checked(k, v)
 			at := Position(f.uv())
 			op, err := vault.ParseOperation(f.b)
 			m, ok := op.(*vault.Mark)
@@ -116,9 +114,9 @@ func (c *Catalog) Marks() (list []Mark, err error) {
 // Page returns the entries of a directory now, from the first name after
 // after on, one page of them; none means that there are no more.
 func (c *Catalog) Page(device, dir seal.ID, after string) (list []Entry, err error) {
-	err = c.view(func(tx *bbolt.Tx) error {
+	err = c.view(func(t *tx) error {
 		list = nil
-		page, err := pageAfter(tx, device, dir, after)
+		page, err := pageAfter(t, device, dir, after)
 		for i := 0; err == nil && i < len(page); i++ {
 			var e Entry
 			e, err = page[i].entry()
@@ -139,54 +137,50 @@ func (s *stored) entry() (Entry, error) {
 
 // pageAfter returns what the first page that has names after after holds of
 // them.
-func pageAfter(tx *bbolt.Tx, device, dir seal.ID, after string) ([]stored, error) {
+func pageAfter(t *tx, device, dir seal.ID, after string) (rest []stored, err error) {
 	prefix := join(device[:], dir[:])
 	key := append(slices.Clone(prefix), after...)
-	c := tx.Bucket([]byte(bucketPages)).Cursor()
-	k, v := c.Seek(key)
-	if string(k) != string(key) { // the page below may hold later names
-		low, lowValue := c.Prev()
-		if k == nil {
-			low, lowValue = c.Last()
-		}
-		if strings.HasPrefix(string(low), string(prefix)) {
-			k, v = low, lowValue
-			c.Seek(low)
-		} else if k != nil {
-			k, v = c.Seek(key)
-		}
+	if low, ok := t.floor(bucketPages.full(key)); ok && bytes.HasPrefix(low.key, bucketPages.full(prefix)) {
+		key = low.key[1:] // it may hold later names
 	}
-	for ; strings.HasPrefix(string(k), string(prefix)); k, v = c.Next() {
-		page, err := parsePage(checked(k, v))
+	err = eachFrom(t, bucketPages, prefix, key, func(_ []byte, f fields) error {
+		page, err := parsePage(f)
 		if err != nil {
-			return nil, err
+			return err
 		}
 		i := 0
 		for after != "" && i < len(page) && page[i].name <= after {
 			i++
 		}
-		if i < len(page) {
-			return page[i:], nil
+		if rest = page[i:]; len(rest) > 0 {
+			return errFull
 		}
+		return nil
+	})
+	if errors.Is(err, errFull) {
+		err = nil
 	}
-	return nil, nil
+	return rest, err
 }
 
 // pastAt returns the entries that were in a directory at a position and no
 // longer are, in the order of their names.
-func pastAt(tx *bbolt.Tx, device, dir seal.ID, at Position) ([]stored, error) {
+func pastAt(t *tx, device, dir seal.ID, at Position) ([]stored, error) {
 	prefix := join(device[:], dir[:])
-	c := tx.Bucket([]byte(bucketPast)).Cursor()
 	var list []stored
 	first := append(slices.Clone(prefix), binary.BigEndian.AppendUint64(nil, uint64(at)+1)...)
-	for k, v := c.Seek(first); strings.HasPrefix(string(k), string(prefix)); k, v = c.Next() {
-		one, err := parsePage(checked(k, v))
+	err := eachFrom(t, bucketPast, prefix, first, func(_ []byte, f fields) error {
+		one, err := parsePage(f)
 		if err != nil || len(one) != 1 {
-			return nil, fmt.Errorf("past entry: %w", ErrDamaged)
+			return fmt.Errorf("past entry: %w", ErrDamaged)
 		}
 		if Position(one[0].from) <= at {
 			list = append(list, one[0])
 		}
+		return nil
+	})
+	if err != nil {
+		return nil, err
 	}
 	slices.SortFunc(list, func(a, b stored) int { return strings.Compare(a.name, b.name) })
 	return list, nil
@@ -229,12 +223,12 @@ func walkAt(past []stored, at Position, next func(after string) ([]stored, error
 }
 
 // entriesAt lists what a directory held at a position, within a transaction.
-func entriesAt(tx *bbolt.Tx, device, dir seal.ID, at Position) (list []stored, err error) {
-	past, err := pastAt(tx, device, dir, at)
+func entriesAt(t *tx, device, dir seal.ID, at Position) (list []stored, err error) {
+	past, err := pastAt(t, device, dir, at)
 	if err != nil {
 		return nil, err
 	}
-	next := func(after string) ([]stored, error) { return pageAfter(tx, device, dir, after) }
+	next := func(after string) ([]stored, error) { return pageAfter(t, device, dir, after) }
 	err = walkAt(past, at, next, func(s *stored) error {
 		list = append(list, *s)
 		return nil
@@ -246,16 +240,16 @@ func entriesAt(tx *bbolt.Tx, device, dir seal.ID, at Position) (list []stored, e
 // order of their names, and ends with f's first error. f may use the catalog.
 func (c *Catalog) Entries(device, dir seal.ID, at Position, f func(Entry) error) error {
 	var past []stored
-	err := c.view(func(tx *bbolt.Tx) (err error) {
-		past, err = pastAt(tx, device, dir, at)
+	err := c.view(func(t *tx) (err error) {
+		past, err = pastAt(t, device, dir, at)
 		return err
 	})
 	if err != nil {
 		return err
 	}
 	next := func(after string) (page []stored, err error) {
-		err = c.view(func(tx *bbolt.Tx) error {
-			page, err = pageAfter(tx, device, dir, after)
+		err = c.view(func(t *tx) error {
+			page, err = pageAfter(t, device, dir, after)
 			return err
 		})
 		return page, err

@@ -111,8 +111,8 @@ func (c *Cursor) Key() []byte {
 	return key
 }
 
-// Value is the value of the entry; removed says that it has none.
-func (c *Cursor) Value() (value []byte, removed bool) {
-	_, rest := c.leaf().p.key(c.leaf().i)
-	return rest[1:], rest[0] == isRemoved
+// Value is the value of the entry.
+func (c *Cursor) Value() []byte {
+	_, value := c.leaf().p.key(c.leaf().i)
+	return value
 }

@@ -54,7 +54,7 @@ func Open(r io.ReaderAt, size int64, cache *Cache) (*Table, error) {
 	return t, nil
 }
 
-// Entries is how many entries the table has, removals included.
+// Entries is how many entries the table has.
 func (t *Table) Entries() uint64 { return t.entries }
 
 // read reads exactly n bytes.
@@ -190,7 +190,7 @@ func soundEntry(e []byte, level int) bool {
 	}
 	e = e[used+int(n):]
 	if level == 0 {
-		return len(e) >= 1 && e[0] <= isValue
+		return true
 	}
 	_, used = binary.Uvarint(e)
 	if used <= 0 {
@@ -200,32 +200,31 @@ func soundEntry(e []byte, level int) bool {
 	return more > 0 && size <= maxPage && used+more == len(e)
 }
 
-// Get returns the value of a key. removed says that the table knows the key to
-// be no longer there; the value is valid as long as the caller likes.
-func (t *Table) Get(key []byte) (value []byte, known, removed bool, err error) {
+// Get returns the value of a key; it is valid as long as the caller likes.
+func (t *Table) Get(key []byte) (value []byte, known bool, err error) {
 	at := t.root
 	for level := t.levels; ; level-- {
 		p, err := t.load(at, level)
 		if err != nil {
-			return nil, false, false, err
+			return nil, false, err
 		}
 		i, exact := p.search(key)
 		if level == 0 {
 			if !exact {
-				return nil, false, false, nil
+				return nil, false, nil
 			}
 			_, rest := p.key(i)
-			return rest[1:], true, rest[0] == isRemoved, nil
+			return rest, true, nil
 		}
 		if !exact {
 			i--
 		}
 		if i < 0 {
-			return nil, false, false, nil
+			return nil, false, nil
 		}
 		if level == 1 {
 			if may, err := t.may(p.filter, key); err != nil || !may {
-				return nil, false, false, err
+				return nil, false, err
 			}
 		}
 		at = p.child(i)
@@ -261,7 +260,7 @@ func (t *Table) Verify() error {
 		if n > 0 && bytes.Compare(last, c.Key()) >= 0 {
 			return fmt.Errorf("keys do not rise: %w", ErrDamaged)
 		}
-		if _, known, _, err := t.Get(c.Key()); err != nil || !known {
+		if _, known, err := t.Get(c.Key()); err != nil || !known {
 			return errors.Join(err, fmt.Errorf("key %x is not found: %w", c.Key(), ErrDamaged))
 		}
 		last = append(last[:0], c.Key()...)

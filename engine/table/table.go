@@ -17,7 +17,7 @@
 //	                                leaves ‖ u64 entries ‖ u32 0 ‖ u32 CRC ‖ "holmtend"
 //
 //	page    entries ‖ u16 offset of each entry in the page ‖ u16 how many ‖ u32 CRC
-//	leaf    entry = uv length ‖ key ‖ u8 1 value, 0 removed ‖ value, to the next entry
+//	leaf    entry = uv length ‖ key ‖ value, to the next entry
 //	level 1 entry = uv length ‖ first key ‖ uv offset ‖ uv length of a leaf; before the entries uv offset and
 //	        uv blocks of the filter of all keys below
 //	above   entry = uv length ‖ first key ‖ uv offset ‖ uv length of a page of the level below
@@ -54,12 +54,6 @@ const (
 	keysPerBlock = 40
 	probes       = 6
 	crcSize      = 4
-)
-
-// Kinds of leaf entries.
-const (
-	isRemoved = 0
-	isValue   = 1
 )
 
 // checksum covers what stands at an offset of the file.

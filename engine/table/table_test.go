@@ -12,7 +12,7 @@ import (
 	"testing"
 )
 
-// model makes a table of that many random entries; every tenth is a removal.
+// model makes a table of that many random entries.
 func model(t testing.TB, seed uint64, n int) (keys []string, values map[string]string, file []byte) {
 	t.Helper()
 	r := rand.New(rand.NewPCG(seed, 1))
@@ -38,20 +38,12 @@ func model(t testing.TB, seed uint64, n int) (keys []string, values map[string]s
 	return keys, values, build(t, keys, values)
 }
 
-func removed(i int) bool { return i%10 == 7 }
-
 func build(t testing.TB, keys []string, values map[string]string) []byte {
 	t.Helper()
 	var b bytes.Buffer
 	w := NewWriter(&b)
-	for i, k := range keys {
-		err := error(nil)
-		if removed(i) {
-			err = w.Remove([]byte(k))
-		} else {
-			err = w.Add([]byte(k), []byte(values[k]))
-		}
-		if err != nil {
+	for _, k := range keys {
+		if err := w.Add([]byte(k), []byte(values[k])); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -81,10 +73,10 @@ func TestATableGivesWhatWasWritten(t *testing.T) {
 			if table.Entries() != uint64(n) {
 				t.Errorf("%d entries, not %d", table.Entries(), n)
 			}
-			for i, k := range keys {
-				value, known, gone, err := table.Get([]byte(k))
-				if err != nil || !known || gone != removed(i) || !gone && string(value) != values[k] {
-					t.Fatalf("Get %x: %d bytes, known %v, removed %v, %v", k, len(value), known, gone, err)
+			for _, k := range keys {
+				value, known, err := table.Get([]byte(k))
+				if err != nil || !known || string(value) != values[k] {
+					t.Fatalf("Get %x: %d bytes, known %v, %v", k, len(value), known, err)
 				}
 			}
 			if err := table.Verify(); err != nil {
@@ -102,7 +94,7 @@ func TestKeysThatAreNotThereAreNotFound(t *testing.T) {
 			if _, there := values[other]; there {
 				continue
 			}
-			if _, known, _, err := table.Get([]byte(other)); known || err != nil {
+			if _, known, err := table.Get([]byte(other)); known || err != nil {
 				t.Errorf("Get %x: known %v, %v", other, known, err)
 			}
 		}
@@ -169,7 +161,7 @@ func TestAFilterSparesReadingALeaf(t *testing.T) {
 		if _, there := values[string(key)]; there {
 			continue
 		}
-		if _, known, _, err := table.Get(key); known || err != nil {
+		if _, known, err := table.Get(key); known || err != nil {
 			t.Fatal(known, err)
 		}
 	}
@@ -208,7 +200,7 @@ func TestEveryFlippedByteIsFoundOrDoesNoHarm(t *testing.T) {
 			if string(c.Key()) != keys[i] {
 				t.Fatalf("byte %d: another key", at)
 			}
-			if value, gone := c.Value(); gone != removed(i) || !gone && string(value) != values[keys[i]] {
+			if string(c.Value()) != values[keys[i]] {
 				t.Fatalf("byte %d: another value", at)
 			}
 			c.Next()
@@ -232,7 +224,7 @@ func FuzzOpen(f *testing.F) {
 	f.Fuzz(func(t *testing.T, file, key []byte) {
 		table, err := Open(bytes.NewReader(file), int64(len(file)), NewCache(1<<12))
 		if err == nil {
-			_, _, _, err = table.Get(key)
+			_, _, err = table.Get(key)
 		}
 		if err == nil {
 			c := table.Seek(key)

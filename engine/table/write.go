@@ -41,13 +41,7 @@ func (t *Writer) write(b []byte) {
 }
 
 // Add adds an entry. Keys are strictly rising.
-func (t *Writer) Add(key, value []byte) error { return t.add(key, isValue, value) }
-
-// Remove adds an entry that says that a key is no longer there, for merging
-// with older tables.
-func (t *Writer) Remove(key []byte) error { return t.add(key, isRemoved, nil) }
-
-func (t *Writer) add(key []byte, kind byte, value []byte) error {
+func (t *Writer) Add(key, value []byte) error {
 	if t.err == nil && t.entries > 0 && bytes.Compare(t.last, key) >= 0 {
 		t.err = fmt.Errorf("adding %x after %x: keys must rise", key, t.last)
 	}
@@ -57,7 +51,7 @@ func (t *Writer) add(key []byte, kind byte, value []byte) error {
 	t.last = append(t.last[:0], key...)
 	t.entries++
 	body := binary.AppendUvarint(nil, uint64(len(key)))
-	body = append(append(append(body, key...), kind), value...)
+	body = append(append(body, key...), value...)
 	t.place(0, key, body)
 	t.hashes = append(t.hashes, hash(key))
 	return t.err

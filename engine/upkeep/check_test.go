@@ -110,7 +110,7 @@ func (s *scene) pack(chunks ...string) (*vault.PackAdd, string) {
 // check checks everything and returns what is wrong.
 func (s *scene) check() (problems []Problem) {
 	s.t.Helper()
-	c, err := catalog.Open(filepath.Join(s.t.TempDir(), "catalog.db"), s.v.ID, s.t.Logf)
+	c, err := catalog.Open(filepath.Join(s.t.TempDir(), "catalog"), s.v.ID, s.t.Logf)
 	if err != nil {
 		s.t.Fatal(err)
 	}

@@ -1,0 +1,323 @@
+package catalog
+
+import (
+	"bytes"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"runtime/debug"
+	"sync"
+	"time"
+
+	"github.com/tidwall/btree"
+	"go.etcd.io/bbolt"
+	bolterrors "go.etcd.io/bbolt/errors"
+
+	"holm.example/engine/table"
+)
+
+const (
+	// defaultOverlay bounds what an overlay takes in memory to some MiB.
+	defaultOverlay = 1 << 20
+	// cacheSize is how many bytes of pages of tables are kept in memory.
+	cacheSize = 4 << 20
+	overlayDB = "overlay.db"
+	tableEnd  = ".table"
+)
+
+// The buckets of the overlay file, and the keys of the first.
+var (
+	metaBucket    = []byte("meta")
+	overlayBucket = []byte("overlay")
+	keyOf         = []byte("of")
+	keyTables     = []byte("tables")
+)
+
+// item is a key and its value.
+type item struct{ key, value []byte }
+
+// memory is items in memory, in the order of their keys.
+type memory = btree.BTreeG[item]
+
+func newMemory() *memory {
+	return btree.NewBTreeGOptions(func(a, b item) bool { return bytes.Compare(a.key, b.key) < 0 }, btree.Options{NoLocks: true})
+}
+
+// store is an ordered map on disk that nothing is ever removed from: sorted
+// tables, and over them an overlay of what came since the last table. The
+// overlay is in memory as well as in a bbolt file, whose commit is what makes
+// an update durable, also one that wrote tables.
+type store struct {
+	dir        string
+	db         *bbolt.DB
+	cache      *table.Cache
+	maxOverlay int // size in bytes from which on the overlay goes into a table
+
+	writing sync.Mutex // held by an update
+	mu      sync.RWMutex
+	// Fields below are guarded by mu.
+	overlay      *memory
+	overlayBytes int
+	tables       []*diskTable // the newest first
+}
+
+// diskTable is a table in a file of its own.
+type diskTable struct {
+	*table.Table
+	file   *os.File
+	number uint64
+	size   int64
+}
+
+func tablePath(dir string, number uint64) string {
+	return filepath.Join(dir, fmt.Sprintf("%016d%s", number, tableEnd))
+}
+
+// openStore opens the store in a directory, or makes it. identity is what it
+// must have been made with.
+func openStore(dir string, identity []byte) (s *store, err error) {
+	if err := os.MkdirAll(dir, 0o700); err != nil {
+		return nil, fmt.Errorf("opening the catalog: %w", err)
+	}
+	s = &store{dir: dir, cache: table.NewCache(cacheSize), maxOverlay: defaultOverlay, overlay: newMemory()}
+	err = guard(func() error {
+		s.db, err = bbolt.Open(filepath.Join(dir, overlayDB), 0o600, &bbolt.Options{
+			Timeout: time.Second, FreelistType: bbolt.FreelistMapType, NoStatistics: true})
+		return err
+	})
+	if err != nil {
+		var pathErr *os.PathError
+		if errors.As(err, &pathErr) || errors.Is(err, bolterrors.ErrTimeout) {
+			return nil, fmt.Errorf("opening the catalog: %w", err)
+		}
+		return nil, fmt.Errorf("%w: %w", ErrDamaged, err)
+	}
+	if err = guard(func() error { return s.load(identity) }); err == nil {
+		err = s.removeStrays()
+	}
+	if err != nil {
+		return nil, errors.Join(err, s.close())
+	}
+	return s, nil
+}
+
+// load reads the overlay file, and opens the tables that it names.
+func (s *store) load(identity []byte) error {
+	return s.db.Update(func(btx *bbolt.Tx) error {
+		meta := btx.Bucket(metaBucket)
+		if meta == nil {
+			meta, err := btx.CreateBucket(metaBucket)
+			if err == nil {
+				_, err = btx.CreateBucket(overlayBucket)
+			}
+			return errors.Join(err, meta.Put(keyOf, identity))
+		}
+		if !bytes.Equal(meta.Get(keyOf), identity) {
+			return fmt.Errorf("of another vault or version: %w", ErrDamaged)
+		}
+		overlay := btx.Bucket(overlayBucket)
+		if overlay == nil {
+			return fmt.Errorf("bucket overlay is missing: %w", ErrDamaged)
+		}
+		err := overlay.ForEach(func(k, v []byte) error {
+			if checked(k, v).bad {
+				return fmt.Errorf("overlay: %w", ErrDamaged)
+			}
+			s.overlay.Set(item{bytes.Clone(k), bytes.Clone(v)})
+			s.overlayBytes += len(k) + len(v)
+			return nil
+		})
+		if err != nil {
+			return err
+		}
+		return s.openTables(checked(keyTables, meta.Get(keyTables)), meta.Get(keyTables) == nil)
+	})
+}
+
+func (s *store) openTables(list fields, none bool) error {
+	for !none && !list.bad && len(list.b) > 0 {
+		t, err := s.openTable(list.uv(), int64(list.uv()))
+		if err != nil {
+			return err
+		}
+		s.tables = append(s.tables, t)
+	}
+	if !none {
+		return list.end("list of tables")
+	}
+	return nil
+}
+
+func (s *store) openTable(number uint64, size int64) (*diskTable, error) {
+	f, err := os.Open(tablePath(s.dir, number))
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, fmt.Errorf("a table is missing: %w", ErrDamaged)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("opening the catalog: %w", err)
+	}
+	t, err := table.Open(f, size, s.cache)
+	if err != nil {
+		return nil, errors.Join(tableError(err), f.Close())
+	}
+	return &diskTable{t, f, number, size}, nil
+}
+
+// tableError is what an error of a table means here. A disk that cannot read
+// back what was written is damage too: the cure is the same.
+func tableError(err error) error {
+	if err == nil {
+		return nil
+	}
+	return fmt.Errorf("%w: %w", ErrDamaged, err)
+}
+
+// removeStrays removes tables that no commit names.
+func (s *store) removeStrays() error {
+	names, err := filepath.Glob(filepath.Join(s.dir, "*"+tableEnd))
+	if err != nil {
+		return err
+	}
+	named := map[string]bool{}
+	for _, t := range s.tables {
+		named[tablePath(s.dir, t.number)] = true
+	}
+	for _, name := range names {
+		if named[name] {
+			continue
+		}
+		if err := os.Remove(name); err != nil {
+			return fmt.Errorf("clearing away a table: %w", err)
+		}
+	}
+	return nil
+}
+
+func (s *store) close() error {
+	var problems []error
+	for _, t := range s.tables {
+		problems = append(problems, t.file.Close())
+	}
+	s.tables = nil
+	return errors.Join(append(problems, guard(s.db.Close))...)
+}
+
+// guard turns what bbolt does when its file is damaged, panics and faults of
+// the memory map, into ErrDamaged.
+func guard(f func() error) (err error) {
+	old := debug.SetPanicOnFault(true)
+	defer debug.SetPanicOnFault(old)
+	defer func() {
+		if p := recover(); p != nil {
+			err = fmt.Errorf("%w: %v", ErrDamaged, p)
+		}
+	}()
+	return f()
+}
+
+// view reads. f must not call view or update.
+func (s *store) view(f func(t *tx) error) error {
+	s.mu.RLock()
+	defer s.mu.RUnlock()
+	t := &tx{s: s}
+	err := f(t)
+	return errors.Join(t.err, err)
+}
+
+// update reads and writes; with an error nothing is written. f must not call
+// view or update.
+func (s *store) update(f func(t *tx) error) error {
+	s.writing.Lock()
+	defer s.writing.Unlock()
+	t := &tx{s: s, delta: newMemory()}
+	if err := f(t); err != nil || t.err != nil {
+		return errors.Join(t.err, err)
+	}
+	if t.delta.Len() == 0 {
+		return nil
+	}
+	if s.overlayBytes+t.deltaBytes > s.maxOverlay {
+		return s.spill(t)
+	}
+	err := guard(func() error {
+		return s.db.Update(func(btx *bbolt.Tx) error {
+			b := btx.Bucket(overlayBucket)
+			var err error
+			t.delta.Scan(func(i item) bool {
+				err = b.Put(i.key, i.value)
+				return err == nil
+			})
+			return err
+		})
+	})
+	if err != nil {
+		return err
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	t.delta.Scan(func(i item) bool {
+		s.overlay.Set(i)
+		return true
+	})
+	s.overlayBytes += t.deltaBytes
+	return nil
+}
+
+// spill writes an update and the overlay into a new table, together with the
+// tables that are not at least twice as large as what is newer: so there are
+// few tables, and an item is written again about once each time that their
+// size has doubled.
+func (s *store) spill(t *tx) error {
+	size, merged := int64(s.overlayBytes+t.deltaBytes), 0
+	for _, old := range s.tables {
+		if old.size > 2*size {
+			break
+		}
+		size += old.size
+		merged++
+	}
+	number := uint64(1)
+	for _, old := range s.tables {
+		number = max(number, old.number+1)
+	}
+	made, err := s.writeTable(number, t.merge(merged))
+	if err != nil {
+		return err
+	}
+	tables := append([]*diskTable{made}, s.tables[merged:]...)
+	if err := s.commitTables(tables); err != nil {
+		return errors.Join(err, made.file.Close())
+	}
+	s.mu.Lock()
+	old := s.tables[:merged]
+	s.tables, s.overlay, s.overlayBytes = tables, newMemory(), 0
+	s.mu.Unlock()
+	for _, o := range old {
+		s.cache.Forget(o.Table)
+		err = errors.Join(err, o.file.Close(), os.Remove(tablePath(s.dir, o.number)))
+	}
+	return err
+}
+
+// commitTables makes a list of tables, and an empty overlay, the state.
+func (s *store) commitTables(tables []*diskTable) error {
+	var list []byte
+	for _, t := range tables {
+		list = binary.AppendUvarint(binary.AppendUvarint(list, t.number), uint64(t.size))
+	}
+	list = binary.BigEndian.AppendUint32(list, checksum(keyTables, list))
+	return guard(func() error {
+		return s.db.Update(func(btx *bbolt.Tx) error {
+			if err := btx.DeleteBucket(overlayBucket); err != nil {
+				return err
+			}
+			if _, err := btx.CreateBucket(overlayBucket); err != nil {
+				return err
+			}
+			return btx.Bucket(metaBucket).Put(keyTables, list)
+		})
+	})
+}
