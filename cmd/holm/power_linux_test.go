@@ -125,7 +125,7 @@ type onlyNames struct{}
 
 func (onlyNames) named() bool { return true }
 func (onlyNames) written(w written) *written {
-	w.off, w.data, w.size = w.off+int64(len(w.data)), nil, w.size || len(w.data) > 0
+	w.off, w.data = w.off+int64(len(w.data)), nil
 	return &w
 }
 
