@@ -106,7 +106,11 @@ func listed(t *testing.T, e *Engine) (string, error) {
 // that was said of damage. Whatever comes out is right: what is listed or
 // restored without a word is all of it, and of what is restored nothing was
 // not there.
-func (w *sweep) look(t *testing.T, s *scene, data string) (said string) {
+//
+// Only a listing may lack names without a word, where the file of the catalog
+// is damaged in its structure: reading all of it, as restore and check do,
+// would be too dear for it.
+func (w *sweep) look(t *testing.T, s *scene, data string, local bool) (said string) {
 	t.Helper()
 	e, err := s.open(data)
 	if err != nil {
@@ -118,7 +122,12 @@ func (w *sweep) look(t *testing.T, s *scene, data string) (said string) {
 		}
 	}()
 	list, err := listed(t, e)
-	if err == nil && list != w.listing {
+	for line := range strings.Lines(list) {
+		if !strings.Contains(w.listing, line) {
+			t.Errorf("this is listed: %s", line)
+		}
+	}
+	if err == nil && list != w.listing && !local {
 		t.Errorf("without an error this is listed:\n%s", list)
 	}
 	to := filepath.Join(s.dir, "to")
@@ -186,7 +195,7 @@ func TestEveryCorruptByteOfTheVaultIsToldByTheNameOfItsObject(t *testing.T) {
 						forget(t, data)
 					}
 					store.Replace(name, c.b)
-					if said := w.look(t, s, data); !strings.Contains(said, name) {
+					if said := w.look(t, s, data, false); !strings.Contains(said, name) {
 						t.Errorf("%s is not named: %q", name, said)
 					}
 				})
@@ -216,7 +225,7 @@ func TestEveryCorruptByteOfTheDataDirectoryCostsNothing(t *testing.T) {
 					if err := os.WriteFile(filepath.Join(data, name), c.b, 0o600); err != nil {
 						t.Fatal(err)
 					}
-					if said := w.look(t, s, data); said != "" {
+					if said := w.look(t, s, data, true); said != "" {
 						t.Errorf("it is said that %s", said)
 					}
 					if r := s.backup(data); r.Changed != 0 || r.NewBytes != 0 {
