@@ -3,7 +3,6 @@ package main
 import (
 	"bytes"
 	"errors"
-	"fmt"
 	"io/fs"
 	"maps"
 	"math/rand/v2"
@@ -238,9 +237,9 @@ func (k *killing) compare(t *testing.T, ids []string) {
 
 // newKilling makes the vault, the first backups of both devices, and learns
 // how much happens in a run of each verb.
-func newKilling(t *testing.T) *killing {
+func newKilling(t *testing.T, random *rand.Rand) *killing {
 	t.Helper()
-	k := &killing{dir: fastDir(t), random: seeded(t), reported: map[string]map[string]string{}, long: map[string]int64{}}
+	k := &killing{dir: fastDir(t), random: random, reported: map[string]map[string]string{}, long: map[string]int64{}}
 	k.tree, k.vault = filepath.Join(k.dir, "tree"), filepath.Join(k.dir, "vault")
 	k.devices = [2]string{filepath.Join(k.dir, "first"), filepath.Join(k.dir, "second")}
 	for i, enter := range []func() (engine.Info, error){
@@ -264,17 +263,10 @@ func (k *killing) options(device int) engine.Options {
 		Derivation: seal.Derivation{MemoryKiB: seal.MinMemoryKiB, Passes: 1, Lanes: 1}}
 }
 
-// TestProgramKilledAgainAndAgainLosesNothingAndNeedsNoRepair kills backups,
-// restores and checks of two devices with SIGKILL at random places while the
-// source changes. The next run works without any help, and what was reported
-// restores.
-func TestProgramKilledAgainAndAgainLosesNothingAndNeedsNoRepair(t *testing.T) {
-	k := newKilling(t)
-	kills, every := 200, 40
-	if soak() {
-		kills, every = 10_000, 1000
-	}
-	began := time.Now()
+// live kills the program that many times and lets it end well at last: all
+// that was reported restores, and the vault is sound.
+func (k *killing) live(t *testing.T, kills, every int) {
+	t.Helper()
 	for next := every; k.kills < kills; {
 		device := k.devices[k.random.IntN(2)]
 		switch k.random.IntN(8) {
@@ -311,6 +303,21 @@ func TestProgramKilledAgainAndAgainLosesNothingAndNeedsNoRepair(t *testing.T) {
 	if err != nil || len(r.Problems) > 0 || r.Devices != 2 {
 		t.Errorf("check: %+v, %v", r, err)
 	}
-	t.Logf("%d kills in %s, %d runs came to their end, %d snapshots reported and restored, %s, %d bytes put in vain",
-		k.kills, time.Since(began).Round(time.Second), k.done, len(k.order), fmt.Sprintf("%d packs and %d dead ones", r.Packs, r.DeadPacks), k.unsent)
+	t.Logf("%d kills, %d runs came to their end, %d snapshots reported and restored, %d packs and %d dead ones, %d bytes of packs put in vain",
+		k.kills, k.done, len(k.order), r.Packs, r.DeadPacks, k.unsent)
+}
+
+// TestProgramKilledAgainAndAgainLosesNothingAndNeedsNoRepair kills backups,
+// restores and checks of two devices with SIGKILL at random places while the
+// source changes. The next run works without any help, and what was reported
+// restores.
+func TestProgramKilledAgainAndAgainLosesNothingAndNeedsNoRepair(t *testing.T) {
+	random := seeded(t)
+	if !soak() {
+		newKilling(t, random).live(t, 200, 40)
+		return
+	}
+	for n := range 20 {
+		t.Run(strconv.Itoa(n), func(t *testing.T) { newKilling(t, random).live(t, 500, 100) })
+	}
 }
