@@ -42,9 +42,7 @@ func TestEveryBuildMakesTheSameBytes(t *testing.T) {
 			case build.arch == "386" && runtime.GOARCH != "amd64":
 				t.Skipf("%s does not execute 386", runtime.GOARCH)
 			case slices.Contains(build.args, "-race"):
-				if _, err := exec.LookPath("gcc"); err != nil {
-					t.Skip("no C compiler, which the race detector needs")
-				}
+				need(t, "gcc")
 			}
 			cmd := exec.Command(tool, append(args, "../seal", "../chunk", ".")...)
 			cmd.Env = append(os.Environ(), "GOARCH="+build.arch, "CGO_ENABLED=0", build.env)
