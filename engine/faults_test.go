@@ -1,6 +1,7 @@
 package engine
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"maps"
@@ -306,4 +307,42 @@ func TestSegmentThatArrivesLateInTheWayOfTheNextOneIsFolded(t *testing.T) {
 		t.Fatalf("the next run: %v, met %v", err, delivered)
 	}
 	tr.mends(t, s, data, true)
+}
+
+// unsynced is a store whose Tidy, which makes durable what Puts have finished,
+// fails when told to.
+type unsynced struct {
+	storage.Store
+	fails *bool
+}
+
+var errUnsynced = errors.New("the directory cannot be synced")
+
+func (u unsynced) Tidy(context.Context, string, time.Time) error {
+	if *u.fails {
+		return errUnsynced
+	}
+	return nil
+}
+
+// A segment that is there although its Put failed counts as committed only
+// when it is durable: the Put may have failed in the last step, the sync.
+func TestCommitInDoubtIsMadeDurableBeforeItIsReported(t *testing.T) {
+	for _, fails := range []bool{false, true} {
+		tr := newTrouble(t)
+		s, data, store := tr.again(t)
+		doubt := false
+		f := storagetest.NewFaulty(store, func(op storagetest.Operation) storagetest.Fault {
+			if op.Verb == storagetest.Put && strings.Contains(op.Name, "/journal/") {
+				doubt = fails
+				return storagetest.After
+			}
+			return storagetest.None
+		})
+		err := backUp(s.on(t, unsynced{f, &doubt}), data)
+		if fails != errors.Is(err, errUnsynced) || !fails && err != nil {
+			t.Errorf("sync fails %v: the backup says %v", fails, err)
+		}
+		tr.mends(t, s, data, err == nil)
+	}
 }
