@@ -129,6 +129,10 @@ func Probe(ctx context.Context, s Store, now time.Time) error {
 // removeProbes removes the objects of probes that began before a time. Their
 // names begin with it: seconds since 1970, 8 bytes in hexadecimal digits.
 func removeProbes(ctx context.Context, s Store, before time.Time) error {
+	// Any device puts probes; none of them takes so long.
+	if err := Tidy(ctx, s, probePrefix+"x", before); err != nil {
+		return err
+	}
 	for o, err := range s.List(ctx, probePrefix) {
 		if err != nil {
 			return err
