@@ -35,8 +35,9 @@ type scene struct {
 	data  string
 	src   string
 	wrap  storeOf
-	ahead time.Duration // of the engine's clock
-	limit uint64        // pack bytes that close a transaction; 0: the default
+	ahead time.Duration    // of the engine's clock
+	at    func() time.Time // the engine's clock, in place of ahead
+	limit uint64           // pack bytes that close a transaction; 0: the default
 }
 
 func newScene(t *testing.T) *scene { t.Helper(); return newSceneOn(t, same) }
@@ -62,7 +63,11 @@ func (s *scene) options(data string) Options {
 }
 
 func (s *scene) open(data string) (*Engine, error) {
-	e, err := open(s.t.Context(), OpenOptions{DataDir: data, Note: s.t.Logf, Now: func() time.Time { return time.Now().Add(s.ahead) }}, s.wrap)
+	now := s.at
+	if now == nil {
+		now = func() time.Time { return time.Now().Add(s.ahead) }
+	}
+	e, err := open(s.t.Context(), OpenOptions{DataDir: data, Note: s.t.Logf, Now: now}, s.wrap)
 	if err == nil && s.limit > 0 {
 		e.limits.PackBytes = s.limit
 	}

@@ -282,10 +282,13 @@ func (w *Writer) segment() (*vault.Segment, []byte, error) {
 }
 
 // doubt finds out what a Put of our segment that returned an error did: nil
-// means it is committed.
+// means it is committed, and durable: the Put may have failed in its last step.
 func (w *Writer) doubt(ctx context.Context, s *vault.Segment, name string, putErr error) error {
 	there, err := w.Vault.Store.Get(ctx, name, vault.MaxSegment)
 	if err == nil && seal.Sum(there) == s.Hash {
+		if err := storage.Tidy(ctx, w.Vault.Store, name, w.Now()); err != nil {
+			return fmt.Errorf("putting %s: %w: %w", name, putErr, err)
+		}
 		return nil
 	}
 	if err == nil {

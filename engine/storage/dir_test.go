@@ -325,3 +325,25 @@ func FuzzCheckNameLetsNothingEscape(f *testing.F) {
 		}
 	})
 }
+
+func TestProbeClearsAwayWhatAKilledOneHadHalfPut(t *testing.T) {
+	root := t.TempDir()
+	d, err := storage.OpenDir(root)
+	if err != nil {
+		t.Fatal(err)
+	}
+	now := time.Now()
+	for name, age := range map[string]time.Duration{".holm-0123456789abcdef.tmp": 25 * time.Hour, ".holm-fedcba9876543210.tmp": time.Hour} {
+		path := filepath.Join(root, "probe", name)
+		if err := errors.Join(os.MkdirAll(filepath.Dir(path), 0o700), os.WriteFile(path, []byte("f"), 0o600), os.Chtimes(path, time.Time{}, now.Add(-age))); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := storage.Probe(t.Context(), d, now); err != nil {
+		t.Fatal(err)
+	}
+	left, err := os.ReadDir(filepath.Join(root, "probe"))
+	if err != nil || len(left) != 1 || left[0].Name() != ".holm-fedcba9876543210.tmp" {
+		t.Errorf("probe/ holds %v, %v: want what may be another device's alone", left, err)
+	}
+}

@@ -105,7 +105,9 @@ func Probe(ctx context.Context, s Store, now time.Time) error {
 	}
 	name := probePrefix + hex.EncodeToString(id[:])
 	first, second := []byte("first"), []byte("second")
-	if err := s.Put(ctx, name, Body(first)); err != nil {
+	// Nobody else has this name: one that exists was put by something that
+	// tried again on the way.
+	if err := s.Put(ctx, name, Body(first)); err != nil && !errors.Is(err, ErrExists) {
 		return fmt.Errorf("probing the store: %w", err)
 	}
 	err := s.Put(ctx, name, Body(second))
@@ -127,6 +129,10 @@ func Probe(ctx context.Context, s Store, now time.Time) error {
 // removeProbes removes the objects of probes that began before a time. Their
 // names begin with it: seconds since 1970, 8 bytes in hexadecimal digits.
 func removeProbes(ctx context.Context, s Store, before time.Time) error {
+	// Any device puts probes; none of them takes so long.
+	if err := Tidy(ctx, s, probePrefix+"x", before); err != nil {
+		return err
+	}
 	for o, err := range s.List(ctx, probePrefix) {
 		if err != nil {
 			return err

@@ -3,9 +3,12 @@ package vault
 import (
 	"bytes"
 	"crypto/ed25519"
+	"errors"
+	"fmt"
 	"testing"
 
 	"holm.example/engine/seal"
+	"holm.example/engine/storage/storagetest"
 )
 
 // Whatever a store gives in the slot of a segment or card: only what the
@@ -53,6 +56,64 @@ func FuzzInflate(f *testing.F) {
 			got, err := v.codec.inflate(nil, method, payload, int(size), exact)
 			if err == nil && (len(got) > int(size) || exact && len(got) != int(size)) {
 				t.Errorf("%d bytes, limit %d, exact %v", len(got), size, exact)
+			}
+		}
+	})
+}
+
+// Whatever lies under the name of a pack: its trailer and its frames are those
+// that were put, or an error.
+func FuzzReadPack(f *testing.F) {
+	v, store := fixed(f)
+	add := putPack(f, v, packName, []byte("hello"), bytes.Repeat([]byte("oak "), 500))
+	good, err := store.Get(f.Context(), packName.Name(), MaxPack)
+	if err != nil {
+		f.Fatal(err)
+	}
+	for _, b := range [][]byte{good, good[:len(good)-8], nil, []byte("holmp\x01"), append(bytes.Clone(good[:headSize]), good[len(good)-8:]...)} {
+		f.Add(b)
+	}
+	p := NewPack(packName.Device, packName.Seq, add)
+	f.Fuzz(func(t *testing.T, b []byte) {
+		store := &storagetest.Memory{}
+		store.Replace(packName.Name(), append([]byte{}, b...))
+		v := &Vault{Store: store, Config: v.Config, ID: v.ID, Keys: v.Keys, codec: v.codec}
+		if trailer, err := v.ReadTrailer(t.Context(), packName, int64(len(b))); err == nil && fmt.Sprint(trailer) != fmt.Sprint(add) {
+			t.Errorf("trailer %v was never written", trailer)
+		}
+		err := v.ReadFrames(t.Context(), p, 0, len(p.Frames)-1, func(_ int, data []byte) error {
+			if !bytes.HasPrefix(data, []byte("hellooak oak ")) {
+				t.Errorf("frame %.40q was never written", data)
+			}
+			return nil
+		})
+		if err != nil && !errors.Is(err, ErrDamaged) {
+			t.Errorf("frames: %v", err)
+		}
+	})
+}
+
+// Whatever lies under the names of the two copies of vault.json: a vault whose
+// id is the hash of one of them, or an error. A device that remembers the id
+// takes no other.
+func FuzzFind(f *testing.F) {
+	v, _ := fixed(f)
+	good := FormatConfig(v.Config)
+	other := v.Config
+	other.Nonce[0]++
+	for _, b := range [][]byte{good, FormatConfig(other), bytes.Replace(good, []byte(`"format": 1`), []byte(`"format": 2`), 1), nil, []byte("{}")} {
+		f.Add(b, good)
+		f.Add(good, b)
+		f.Add(b, b)
+	}
+	f.Fuzz(func(t *testing.T, first, second []byte) {
+		store := &storagetest.Memory{}
+		store.Replace(ConfigName, append([]byte{}, first...))
+		store.Replace(ConfigCopyName, append([]byte{}, second...))
+		for _, want := range []*seal.Hash{nil, &v.ID} {
+			found, err := Find(t.Context(), store, want)
+			if err == nil && found.ID != seal.Sum(first) && found.ID != seal.Sum(second) || err == nil && want != nil && found.ID != *want {
+				t.Errorf("vault %x of %q and %q", found.ID, first, second)
 			}
 		}
 	})

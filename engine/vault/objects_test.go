@@ -15,7 +15,7 @@ import (
 )
 
 // putPack makes a pack of those chunks and stores it.
-func putPack(t *testing.T, v *Vault, id PackID, chunks ...[]byte) *PackAdd {
+func putPack(t testing.TB, v *Vault, id PackID, chunks ...[]byte) *PackAdd {
 	t.Helper()
 	var spool bytes.Buffer
 	w, err := v.NewPackWriter(id, &spool)

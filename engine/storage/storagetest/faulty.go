@@ -63,6 +63,25 @@ const (
 	// GoneAfter lets the operation happen, reports it as failed, and takes
 	// the store away: the machine stops before it hears of its success.
 	GoneAfter
+	// TimedOut lets the operation happen and reports
+	// context.DeadlineExceeded: the answer did not come in time.
+	TimedOut
+	// Quota fails a write as a full account does, with syscall.EDQUOT;
+	// nothing has happened. Reads are unharmed.
+	Quota
+	// Twice does the operation two times, as something that tries again on
+	// the way does, and gives the second answer: of a Put that it exists.
+	Twice
+	// Half lets a Put keep only the first half of the object and report
+	// success, as no store should. Other operations are unharmed.
+	Half
+	// Late fails a write as TimedOut does; nothing has happened yet. It
+	// happens at Faulty.Deliver, if its time has not passed: a Put whose name
+	// is taken by then does nothing. Reads are unharmed.
+	Late
+	// Stale leaves out of a List what was put through this Faulty: a listing
+	// that lags behind. Other operations are unharmed.
+	Stale
 )
 
 // A Plan says what becomes of each operation.
@@ -122,6 +141,8 @@ type Faulty struct {
 	gone    bool
 	journal []Operation
 	writes  int
+	late    []func() error
+	put     map[string]bool // names put through here
 }
 
 // NewFaulty wraps a store; a nil plan breaks nothing.
@@ -129,7 +150,7 @@ func NewFaulty(inner storage.Store, plan Plan) *Faulty {
 	if plan == nil {
 		plan = func(Operation) Fault { return None }
 	}
-	return &Faulty{inner: inner, plan: plan}
+	return &Faulty{inner: inner, plan: plan, put: map[string]bool{}}
 }
 
 // Journal lists every operation so far, also those that failed.
@@ -172,8 +193,8 @@ func (f *Faulty) next(v Verb, name string) Fault {
 // failed is the error of a fault at an operation on that name.
 func failed(v Verb, name string, err error) error { return fmt.Errorf("%s %s: %w", v, name, err) }
 
-// write runs a writing operation with its fault.
-func (f *Faulty) write(v Verb, name string, do func() error) error {
+// write runs a writing operation with its fault; half is what Half does.
+func (f *Faulty) write(ctx context.Context, v Verb, name string, do, half func(context.Context) error) error {
 	switch f.next(v, name) {
 	case Before, Short:
 		return failed(v, name, ErrFault)
@@ -182,13 +203,41 @@ func (f *Faulty) write(v Verb, name string, do func() error) error {
 	case Gone:
 		return failed(v, name, ErrGone)
 	case After:
-		_ = do() // whatever it says is lost on the way
+		_ = do(ctx) // whatever it says is lost on the way
 		return failed(v, name, ErrFault)
 	case GoneAfter:
-		_ = do() // as above
+		_ = do(ctx) // as above
 		return failed(v, name, ErrGone)
+	case TimedOut:
+		_ = do(ctx) // as above
+		return failed(v, name, context.DeadlineExceeded)
+	case Quota:
+		return failed(v, name, syscall.EDQUOT)
+	case Twice:
+		_ = do(ctx) // its answer is lost
+	case Late:
+		f.mu.Lock()
+		defer f.mu.Unlock()
+		f.late = append(f.late, func() error { return do(context.WithoutCancel(ctx)) })
+		return failed(v, name, context.DeadlineExceeded)
+	case Half:
+		if half != nil {
+			return half(ctx)
+		}
 	}
-	return do()
+	return do(ctx)
+}
+
+// Deliver carries out the writes that are late, in the order in which they
+// were asked for, and forgets them.
+func (f *Faulty) Deliver() {
+	f.mu.Lock()
+	late := f.late
+	f.late = nil
+	f.mu.Unlock()
+	for _, do := range late {
+		_ = do() // nobody is there to hear it
+	}
 }
 
 // read runs a reading operation with its fault.
@@ -197,6 +246,8 @@ func (f *Faulty) read(v Verb, name string, do func() ([]byte, error)) ([]byte, e
 	switch fault {
 	case Before, After:
 		return nil, failed(v, name, ErrFault)
+	case TimedOut:
+		return nil, failed(v, name, context.DeadlineExceeded)
 	case Gone, GoneAfter:
 		return nil, failed(v, name, ErrGone)
 	}
@@ -216,12 +267,26 @@ func (f *Faulty) read(v Verb, name string, do func() ([]byte, error)) ([]byte, e
 
 // Put implements storage.Store.
 func (f *Faulty) Put(ctx context.Context, name string, body *io.SectionReader) error {
-	return f.write(Put, name, func() error { return f.inner.Put(ctx, name, body) })
+	whole, err := io.ReadAll(io.NewSectionReader(body, 0, body.Size())) // the file may be gone when a late one is carried out
+	if err != nil {
+		return failed(Put, name, err)
+	}
+	put := func(ctx context.Context, b []byte) error {
+		err := f.inner.Put(ctx, name, storage.Body(b))
+		if err == nil {
+			f.mu.Lock()
+			defer f.mu.Unlock()
+			f.put[name] = true
+		}
+		return err
+	}
+	return f.write(ctx, Put, name, func(ctx context.Context) error { return put(ctx, whole) },
+		func(ctx context.Context) error { return put(ctx, whole[:len(whole)/2]) })
 }
 
 // Delete implements storage.Store.
 func (f *Faulty) Delete(ctx context.Context, name string) error {
-	return f.write(Delete, name, func() error { return f.inner.Delete(ctx, name) })
+	return f.write(ctx, Delete, name, func(ctx context.Context) error { return f.inner.Delete(ctx, name) }, nil)
 }
 
 // Get implements storage.Store.
@@ -253,7 +318,9 @@ func (f *Faulty) List(ctx context.Context, prefix string) iter.Seq2[storage.Obje
 				yield(storage.Object{}, err)
 				return
 			}
-			list = append(list, o)
+			if fault != Stale || !f.lags(o.Name) {
+				list = append(list, o)
+			}
 		}
 		var end error
 		switch fault {
@@ -263,6 +330,8 @@ func (f *Faulty) List(ctx context.Context, prefix string) iter.Seq2[storage.Obje
 			end = failed(List, prefix, ErrFault)
 		case GoneAfter:
 			end = failed(List, prefix, ErrGone)
+		case TimedOut:
+			end = failed(List, prefix, context.DeadlineExceeded)
 		}
 		for _, o := range list {
 			if !yield(o, nil) {
@@ -273,4 +342,11 @@ func (f *Faulty) List(ctx context.Context, prefix string) iter.Seq2[storage.Obje
 			yield(storage.Object{}, end)
 		}
 	}
+}
+
+// lags reports whether a stale listing does not know the object yet.
+func (f *Faulty) lags(name string) bool {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return f.put[name]
 }

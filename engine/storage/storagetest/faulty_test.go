@@ -36,6 +36,12 @@ func TestEveryFaultOfAPutLeavesWhatItsNameSays(t *testing.T) {
 		{"flip", Flip, nil, true, true},
 		{"gone", Gone, storage.ErrUnreachable, false, false},
 		{"gone after", GoneAfter, ErrGone, true, false},
+		{"timed out", TimedOut, context.DeadlineExceeded, true, true},
+		{"quota", Quota, syscall.EDQUOT, false, true},
+		{"twice", Twice, storage.ErrExists, true, true},
+		{"half", Half, nil, true, true},
+		{"late", Late, context.DeadlineExceeded, false, true},
+		{"stale", Stale, nil, true, true},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			m := &Memory{}
@@ -67,6 +73,11 @@ func TestEveryFaultOfAReadGivesWhatItsNameSays(t *testing.T) {
 		{"short", Short, "0123", nil},
 		{"flip", Flip, "00234567", nil}, // bit 8 is the lowest of the second byte
 		{"gone", Gone, "", ErrGone},
+		{"timed out", TimedOut, "", context.DeadlineExceeded},
+		{"twice", Twice, "01234567", nil},
+		{"half", Half, "01234567", nil},
+		{"late", Late, "01234567", nil},
+		{"stale", Stale, "01234567", nil},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			f := NewFaulty(filled(t), On("", "one", c.fault))
@@ -84,7 +95,7 @@ func TestEveryFaultOfAReadGivesWhatItsNameSays(t *testing.T) {
 }
 
 func TestFaultyListEndsWithItsErrorAfterWhatItYielded(t *testing.T) {
-	for fault, want := range map[Fault]int{None: 2, Before: 0, After: 2, Short: 1, Gone: 0, GoneAfter: 2, NoSpace: 2, Flip: 2} {
+	for fault, want := range map[Fault]int{None: 2, Before: 0, After: 2, Short: 1, Gone: 0, GoneAfter: 2, NoSpace: 2, Flip: 2, TimedOut: 2, Stale: 2} {
 		m := filled(t)
 		m.Replace("a/two", []byte("2"))
 		var last error
@@ -94,9 +105,48 @@ func TestFaultyListEndsWithItsErrorAfterWhatItYielded(t *testing.T) {
 				n++
 			}
 		}
-		wantErr := !slices.Contains([]Fault{None, NoSpace, Flip}, fault)
+		wantErr := !slices.Contains([]Fault{None, NoSpace, Flip, Stale}, fault)
 		if n != want || (last != nil) != wantErr {
 			t.Errorf("fault %d: %d objects, then %v; want %d", fault, n, last, want)
+		}
+	}
+}
+
+func TestLatePutHappensWhenItIsDeliveredUnlessItsNameIsTaken(t *testing.T) {
+	ctx := context.Background()
+	m := &Memory{}
+	f := NewFaulty(m, func(op Operation) Fault { return when(op.Number <= 2, Late) })
+	for _, name := range []string{"a", "b"} {
+		if err := f.Put(ctx, name, storage.Body([]byte("late"))); !errors.Is(err, context.DeadlineExceeded) {
+			t.Errorf("late: %v", err)
+		}
+	}
+	if err := f.Put(ctx, "b", storage.Body([]byte("in time"))); err != nil {
+		t.Error(err)
+	}
+	f.Deliver()
+	for name, want := range map[string]string{"a": "late", "b": "in time"} {
+		if b, err := m.Get(ctx, name, 10); string(b) != want {
+			t.Errorf("%s holds %q, %v", name, b, err)
+		}
+	}
+}
+
+func TestHalfPutKeepsTheFirstHalfAndStaleListLagsBehind(t *testing.T) {
+	ctx := context.Background()
+	m := filled(t)
+	f := NewFaulty(m, func(op Operation) Fault {
+		return map[Verb]Fault{Put: Half, List: Stale}[op.Verb]
+	})
+	if err := f.Put(ctx, "a/two", storage.Body([]byte("abcdef"))); err != nil {
+		t.Fatal(err)
+	}
+	if b, err := m.Get(ctx, "a/two", 10); string(b) != "abc" {
+		t.Errorf("half of abcdef is %q, %v", b, err)
+	}
+	for o := range f.List(ctx, "") {
+		if o.Name != "a/one" {
+			t.Errorf("%s is listed already", o.Name)
 		}
 	}
 }

@@ -1,0 +1,131 @@
+package engine
+
+import (
+	"errors"
+	"maps"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"holm.example/engine/catalog"
+	"holm.example/engine/seal"
+	"holm.example/engine/storage"
+	"holm.example/engine/storage/storagetest"
+)
+
+// Whatever a store gives under whatever name: opening, listing, restoring and
+// checking come to their end, and what is restored was backed up.
+func FuzzAnyObjectOfTheStore(f *testing.F) {
+	store := &storagetest.Memory{}
+	dir := f.TempDir()
+	s := &scene{dir: dir, vault: filepath.Join(dir, "vault"), data: filepath.Join(dir, "data"), src: filepath.Join(dir, "src"),
+		wrap: func(storage.Store) storage.Store { return store }, ahead: time.Hour}
+	for name, content := range map[string]string{"letter": "dear oak", "other": "acorn"} {
+		if err := errors.Join(os.MkdirAll(s.src, 0o755), os.WriteFile(filepath.Join(s.src, name), []byte(content), 0o644)); err != nil {
+			f.Fatal(err)
+		}
+	}
+	if _, err := initVault(f.Context(), s.options(s.data), s.wrap); err != nil {
+		f.Fatal(err)
+	}
+	e, err := open(f.Context(), OpenOptions{DataDir: s.data}, s.wrap)
+	if err == nil {
+		_, err = e.Backup(f.Context(), BackupOptions{Paths: []string{s.src}})
+		err = errors.Join(err, e.Close())
+	}
+	if err != nil {
+		f.Fatal(err)
+	}
+	for _, name := range store.Names() {
+		b, err := store.Get(f.Context(), name, 1<<20)
+		if err != nil {
+			f.Fatal(err)
+		}
+		f.Add(name, b)
+		f.Add(name, b[:len(b)/2])
+		f.Add(strings.TrimRight(name, "0123456789")+"0002", b)
+	}
+	f.Add("rooms/0/vault.json", []byte("{}"))
+	data, err := take(s.data)
+	if err != nil {
+		f.Fatal(err)
+	}
+	f.Fuzz(func(t *testing.T, name string, b []byte) {
+		if storage.CheckName(name) != nil {
+			return // no store has that
+		}
+		changed := store.Clone()
+		changed.Replace(name, append([]byte{}, b...))
+		s := s.on(t, changed)
+		s.dir = fastDir(t)
+		here := filepath.Join(s.dir, "data")
+		data.lay(t, here)
+		forget(t, here)
+		e, err := s.open(here)
+		if err != nil {
+			return
+		}
+		defer func() {
+			if err := e.Close(); err != nil {
+				t.Error(err)
+			}
+		}()
+		to := filepath.Join(s.dir, "to")
+		r, err := e.Restore(t.Context(), RestoreOptions{To: to})
+		if got := image(t, s.src); err == nil && len(r.Problems) == 0 && !maps.Equal(got, image(t, filepath.Join(to, "src"))) {
+			t.Errorf("restored without an error: %v", got)
+		}
+		if _, err := e.Check(t.Context(), CheckOptions{ReadData: true}); err != nil {
+			t.Errorf("check: %v", err)
+		}
+	})
+}
+
+// Whatever stands in the file of a catalog, it is a catalog, or one that is
+// set aside.
+func FuzzCatalogFile(f *testing.F) {
+	path := filepath.Join(f.TempDir(), "catalog.db")
+	quiet := func(string, ...any) {}
+	c, err := catalog.Open(path, seal.Hash{1}, quiet)
+	if err == nil {
+		err = c.Close()
+	}
+	if err != nil {
+		f.Fatal(err)
+	}
+	good, err := os.ReadFile(path)
+	if err != nil {
+		f.Fatal(err)
+	}
+	f.Add(uint32(0), []byte(nil), uint32(0))
+	f.Add(uint32(16), []byte{0xed, 0xda, 0x0c, 0xed}, uint32(0))
+	f.Add(uint32(4096), []byte{1, 2, 3, 4, 5, 6, 7, 8}, uint32(5000))
+	f.Add(uint32(8200), []byte{0xff, 0xff}, uint32(0))
+	// The file is described by what is changed in a good one: at, to what, and
+	// how much is cut off its end.
+	f.Fuzz(func(t *testing.T, at uint32, change []byte, cut uint32) {
+		b := append([]byte{}, good...)
+		copy(b[int(at)%len(b):], change)
+		b = b[:len(b)-int(cut)%len(b)]
+		path := filepath.Join(fastDir(t), "catalog.db")
+		if err := os.WriteFile(path, b, 0o600); err != nil {
+			t.Fatal(err)
+		}
+		c, err := catalog.Open(path, seal.Hash{1}, quiet)
+		if err != nil {
+			if !errors.Is(err, catalog.ErrDamaged) {
+				t.Errorf("opening says %v", err)
+			}
+			return
+		}
+		_, devicesErr := c.Devices()
+		_, marksErr := c.Marks()
+		for _, err := range []error{devicesErr, marksErr, c.Verify(t.Context()), c.Close()} {
+			if err != nil && !errors.Is(err, catalog.ErrDamaged) {
+				t.Errorf("it says %v", err)
+			}
+		}
+	})
+}
