@@ -51,6 +51,7 @@ type goal struct {
 	at    string // where it is made: path, another name for it, or a temporary one
 	over  bool   // at is temporary: path is replaced when all is done
 	made  bool   // there is something of ours at at
+	whole bool   // it has its metadata already
 }
 
 // begin makes an entry with do.
@@ -68,7 +69,9 @@ func (r *run) begin(g *goal, do func(path string) error) (err error) {
 // complete gives an entry its metadata, and then its name. Metadata that is
 // refused is reported; with an error nothing is left of the entry.
 func (r *run) complete(g *goal) error {
-	r.dress(g.at, g.path, g.entry)
+	if !g.whole {
+		r.dress(g.at, g.path, g.entry)
+	}
 	if !g.over {
 		return nil
 	}

@@ -380,7 +380,7 @@ func TestModificationTimeOfADirectoryHoldsWhenSetLast(t *testing.T) {
 	must(t, tree.Mkdir("d/e"))
 	f, err := tree.Create("d/e/f")
 	must(t, err)
-	_, err = f.WriteString("content")
+	_, err = f.Write([]byte("content"))
 	must(t, err)
 	must(t, f.Close())
 	for path, kind := range map[string]Kind{"d/e/f": File} {
