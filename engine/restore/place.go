@@ -9,6 +9,7 @@ import (
 
 	"holm.example/engine/catalog"
 	"holm.example/engine/source"
+	"holm.example/engine/vault"
 	"holm.example/internal/durable"
 )
 
@@ -72,13 +73,16 @@ func (r *run) complete(g *goal) error {
 	if !g.whole {
 		r.dress(g.at, g.path, g.entry)
 	}
-	if !g.over {
-		return nil
+	if g.over {
+		if err := r.tree.Replace(g.at, g.path); err != nil {
+			return errors.Join(err, r.undo(g))
+		}
+		g.at = g.path
 	}
-	if err := r.tree.Replace(g.at, g.path); err != nil {
-		return errors.Join(err, r.undo(g))
+	r.links.made(g)
+	if g.entry.Kind == vault.KindFile {
+		r.refused(g.path, r.tree.SetFlags(g.at, r.entryOf(g.entry)))
 	}
-	g.at = g.path
 	return nil
 }
 

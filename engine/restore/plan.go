@@ -60,6 +60,8 @@ type plan struct {
 	run    *run
 	pieces []piece
 	left   []leaving // get their metadata after the pieces, the deepest first
+	// flushing says that flush is under way.
+	flushing bool
 
 	mu    sync.Mutex         // of the files of several pieces, while they are read
 	files map[*file]struct{} // not complete
@@ -92,14 +94,14 @@ func (p *plan) add(g goal) error {
 	}
 	f.planned = true
 	f.entry.Chunks.IDs = nil
-	if f.left == 1 && first+1 == len(p.pieces) && !f.over {
+	if f.left == 1 && first+1 == len(p.pieces) && !f.over && f.entry.Meta.LinkGroup == (seal.ID{}) {
 		f.single = true
 		delete(p.files, f)
 	}
 	if err := p.finish(f); err != nil {
 		return err
 	}
-	if len(p.pieces) >= maxPieces || len(p.files) >= maxFiles {
+	if len(p.pieces) >= maxPieces || len(p.files) >= maxFiles || p.run.links.full() {
 		return p.flush()
 	}
 	return nil
@@ -113,8 +115,35 @@ func (p *plan) leave(d leaving) error {
 	return p.flush()
 }
 
-// flush reads everything planned, each range of a pack once.
+// flush writes everything planned, and then gives the directories that were
+// left their metadata. Names of files that are complete now are made in
+// between, which can plan more.
 func (p *plan) flush() error {
+	if p.flushing {
+		return p.readAll()
+	}
+	p.flushing = true
+	defer func() { p.flushing = false }()
+	for more := true; more; {
+		err := p.readAll()
+		if err == nil {
+			more, err = p.run.links.flush()
+		}
+		if err != nil {
+			return err
+		}
+	}
+	for _, d := range p.left {
+		p.run.dress(d.at, d.path, d.entry)
+		p.run.refused(d.path, p.run.tree.SetFlags(d.at, p.run.entryOf(d.entry)))
+	}
+	clear(p.left)
+	p.left = p.left[:0]
+	return context.Cause(p.run.ctx)
+}
+
+// readAll reads everything planned, each range of a pack once.
+func (p *plan) readAll() error {
 	pieces := p.pieces
 	slices.SortStableFunc(pieces, func(a, b piece) int {
 		return cmp.Or(cmp.Compare(a.at.Pack, b.at.Pack), cmp.Compare(a.at.Offset, b.at.Offset))
@@ -137,14 +166,7 @@ func (p *plan) flush() error {
 	err := errors.Join(group.Wait(), p.settle())
 	clear(p.pieces)
 	p.pieces = p.pieces[:0]
-	if err != nil {
-		return err
-	}
-	for _, d := range p.left {
-		p.run.dress(d.at, d.path, d.entry)
-	}
-	p.left = p.left[:0]
-	return context.Cause(p.run.ctx)
+	return err
 }
 
 // buffers are what one goroutine needs to read.
@@ -296,7 +318,7 @@ func (p *plan) writePiece(q piece, content []byte) (err error) {
 
 // writeSingle writes a file that is one chunk.
 func (p *plan) writeSingle(f *file, content []byte) error {
-	r, e := p.run, entryOf(f.entry)
+	r, e := p.run, p.run.entryOf(f.entry)
 	var h *source.NewFile
 	err := r.begin(&f.goal, func(path string) (err error) {
 		h, err = r.tree.CreateAs(path, e)
@@ -305,7 +327,7 @@ func (p *plan) writeSingle(f *file, content []byte) error {
 	if err != nil {
 		return p.fail(f, err)
 	}
-	if _, err := h.Write(content); err != nil {
+	if err := writeAt(h, content, 0, e.WasSparse(), int64(len(content))); err != nil {
 		return p.fail(f, errors.Join(err, h.Close()))
 	}
 	refused, err := r.tree.Finish(h, f.at, e)
@@ -313,6 +335,7 @@ func (p *plan) writeSingle(f *file, content []byte) error {
 		return p.fail(f, err)
 	}
 	r.refused(f.path, refused)
+	r.refused(f.path, r.tree.SetFlags(f.at, e))
 	r.wrote(f.path, len(content), true)
 	return nil
 }
@@ -325,7 +348,7 @@ func (p *plan) writePart(f *file, offset int64, content []byte) error {
 	if !f.failed {
 		err := p.reach(f)
 		if err == nil {
-			_, err = f.handle.WriteAt(content, offset)
+			err = writeAt(f.handle, content, offset, f.sparse(), int64(f.entry.SizeBytes))
 		}
 		if err == nil {
 			p.run.wrote(f.path, len(content), false)
@@ -413,7 +436,7 @@ func (p *plan) finish(f *file) error {
 		h := f.handle
 		p.release(f)
 		var refused error
-		refused, err = p.run.tree.Finish(h, f.at, entryOf(f.entry))
+		refused, err = p.run.tree.Finish(h, f.at, p.run.entryOf(f.entry))
 		p.run.refused(f.path, refused)
 		f.goal.whole = true
 	} else if err == nil {

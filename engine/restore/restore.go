@@ -41,6 +41,9 @@ type Request struct {
 	// Overwrite replaces files and links that are in the way, and restores
 	// into directories that are there.
 	Overwrite bool
+	// NumericIDs restores owner and group by number, although the names that
+	// were stored may have other numbers here.
+	NumericIDs bool
 	// Keep are directories in the target that nothing is restored into.
 	Keep []source.FileID
 	Now  func() time.Time
@@ -76,13 +79,13 @@ func Run(ctx context.Context, q Request) (*Report, error) {
 	}
 	r.tree = tree
 	defer tree.Close()
-	r.plan.run = r
+	r.plan.run, r.links.run = r, r
 	r.Entries = r.apart(q.Entries)
-	if err := r.write(); err != nil {
+	err = r.write()
+	if err != nil {
 		r.plan.abandon()
-		return r.report, err
 	}
-	return r.report, nil
+	return r.report, errors.Join(err, r.links.end())
 }
 
 // run is one restore under way.
@@ -95,6 +98,9 @@ type run struct {
 
 	mu   sync.Mutex // of report while a plan is read, and of told
 	told time.Time
+
+	owners source.Owners // under mu
+	links  links
 }
 
 // write writes everything.
@@ -157,13 +163,13 @@ func (r *run) entry(d dir, e catalog.Entry) error {
 	there, ok := r.had(d, e.Name)
 	g := goal{path: path, entry: e, over: ok && there.Kind != source.Directory}
 	if e.Kind == vault.KindFile {
-		return r.plan.add(g)
+		return r.file(g)
 	}
 	err := r.begin(&g, func(path string) error {
 		if e.Kind == vault.KindSymlink {
 			return r.tree.Symlink(e.Target, path)
 		}
-		return r.tree.Special(path, entryOf(e))
+		return r.tree.Special(path, r.entryOf(e))
 	})
 	if err == nil {
 		err = r.complete(&g)
@@ -203,7 +209,7 @@ func (r *run) failed(path string, err error) error {
 // dress gives what is restored its metadata. What is refused is a problem, and
 // the rest of it is set.
 func (r *run) dress(at, path string, e catalog.Entry) {
-	r.refused(path, r.tree.SetMetadata(at, entryOf(e)))
+	r.refused(path, r.tree.SetMetadata(at, r.entryOf(e)))
 }
 
 // refused reports metadata that could not be set, if err says so.
@@ -239,9 +245,17 @@ func (r *run) directory(parent dir, path string, e catalog.Entry) error {
 }
 
 // entryOf is what package source sets as metadata.
-func entryOf(e catalog.Entry) source.Entry {
+func (r *run) entryOf(e catalog.Entry) source.Entry {
 	s := source.Entry{Name: e.Name, Mode: e.Meta.Mode, ModTime: source.Time(e.Meta.ModTime), UID: e.Meta.UID, GID: e.Meta.GID,
 		Target: e.Target, Major: e.Major, Minor: e.Minor}
+	if !r.NumericIDs {
+		r.mu.Lock()
+		s.UID, s.GID = r.owners.IDs(e.Meta.User, e.Meta.Group, s.UID, s.GID)
+		r.mu.Unlock()
+	}
+	for _, a := range e.Meta.Attributes {
+		s.Attributes = append(s.Attributes, source.Attribute(a))
+	}
 	switch e.Kind {
 	case vault.KindFile:
 		s.Kind, s.Size = source.File, int64(e.SizeBytes)

@@ -16,9 +16,11 @@ func (t *Tree) Finish(f *NewFile, _ string, e Entry) (refused, err error) {
 		problems = append(problems, failed("chown", f.name, unix.Fchown(f.fd, int(e.UID), int(e.GID))))
 		mode &^= SetUID | SetGID
 	}
+	problems = append(problems, setAttributes(&e, false, func(name string, value []byte) error { return unix.Fsetxattr(f.fd, name, value, 0) }))
 	if mode != e.Mode&ModeMask || mode != f.is.mode {
 		problems = append(problems, failed("chmod", f.name, unix.Fchmod(f.fd, e.Mode&ModeMask)))
 	}
+	problems = append(problems, setAttributes(&e, true, func(name string, value []byte) error { return unix.Fsetxattr(f.fd, name, value, 0) }))
 	problems = append(problems, failed("utimensat", f.name, utimes(f.fd, "", e.ModTime)))
 	if e.ModTime.rare() {
 		var st unix.Stat_t

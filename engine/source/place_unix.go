@@ -192,9 +192,11 @@ func (p *place) setMetadata(name string, e Entry, own bool) error {
 		problems = append(problems, failed("chown", name, unix.Fchownat(p.fd, name, int(e.UID), int(e.GID), unix.AT_SYMLINK_NOFOLLOW)))
 		mode &^= SetUID | SetGID // the kernel may have taken them away
 	}
+	problems = append(problems, p.setAttributes(name, &e, false))
 	if e.Kind != Symlink && (mode != e.Mode&ModeMask || mode != there.Mode) {
 		problems = append(problems, failed("chmod", name, chmodAt(p.fd, name, e.Mode&ModeMask)))
 	}
+	problems = append(problems, p.setAttributes(name, &e, true))
 	problems = append(problems, failed("utimensat", name, setModTime(p.fd, name, e.ModTime)))
 	if e.ModTime.rare() {
 		if there, err = p.lstat(name); err == nil {

@@ -180,7 +180,7 @@ type record struct {
 
 var errStop = errors.New("stop here")
 
-func (r *record) Enter(path string, e Entry) error {
+func (r *record) Enter(_ *Dir, path string, e Entry) error {
 	r.lines = append(r.lines, "enter "+path)
 	if path == r.skip && path != "" {
 		return SkipDir

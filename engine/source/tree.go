@@ -84,7 +84,7 @@ func (t *Tree) Create(path string) (f *NewFile, err error) {
 func (t *Tree) CreateAs(path string, e Entry) (f *NewFile, err error) {
 	err = t.in(path, func(p *place, name string) error {
 		mode := e.Mode & 0o777
-		if t.own && !p.ours(e) {
+		if t.own && !p.ours(e) || len(e.Attributes) > 0 { // these take the right to write
 			mode = newFileMode
 		}
 		f, err = p.create(name, mode)

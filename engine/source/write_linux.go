@@ -52,3 +52,12 @@ func chmodAt(dirfd int, name string, mode uint32) error {
 	}
 	return unix.Chmod("/proc/self/fd/"+strconv.Itoa(fd), mode)
 }
+
+// setAttributes sets the ACLs, or all other attributes of an entry.
+func (p *place) setAttributes(name string, e *Entry, acls bool) error {
+	if len(e.Attributes) == 0 {
+		return nil
+	}
+	path := procPath(p.fd, name)
+	return setAttributes(e, acls, func(a string, value []byte) error { return unix.Lsetxattr(path, a, value, 0) })
+}
