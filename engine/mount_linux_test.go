@@ -7,12 +7,13 @@ import (
 	"testing"
 )
 
-// imageOf makes an image of a file system.
+// imageOf makes an image of a file system of so many bytes.
 func imageOf(t *testing.T, fsType string, size int64) string {
 	t.Helper()
-	tool, err := exec.LookPath("mkfs." + fsType)
+	name := "mkfs." + fsType
+	tool, err := exec.LookPath(name)
 	if err != nil {
-		t.Skipf("no %s here: there is no mkfs.%s", fsType, fsType)
+		t.Skipf("no %s here: there is no %s", fsType, name)
 	}
 	path := filepath.Join(t.TempDir(), "image")
 	f, err := os.Create(path)
