@@ -16,7 +16,7 @@ import (
 // broughtBy names the package of Debian and Ubuntu for each program that tests
 // run; "" is for those that a fresh system with Go, git and make has.
 var broughtBy = map[string]string{
-	"cd": "", "chroot": "", "cp": "", "diff": "", "dpkg": "", "dpkg-deb": "", "git": "", "go": "", "gzip": "", "sh": "", "stat": "", "sudo": "", "touch": "",
+	"cd": "", "chroot": "", "cp": "", "diff": "", "dpkg": "", "dpkg-deb": "", "git": "", "go": "", "gzip": "", "mount": "", "umount": "", "sh": "", "stat": "", "sudo": "", "touch": "",
 	"holm":    "", // made by the test
 	"unshare": "util-linux", "tar": "tar", "zstd": "zstd", "debootstrap": "debootstrap",
 	"cpio": "cpio", "createrepo_c": "createrepo-c", "gpg": "gnupg", "gpgconf": "gnupg", "gpgv": "gpgv", "lintian": "lintian", "man": "man-db",
@@ -26,7 +26,7 @@ var broughtBy = map[string]string{
 
 // noProgram are packages without a program that a test runs by name; those of
 // qemu-user stand in tables.
-var noProgram = []string{"debian-archive-keyring", "ca-certificates", "libc6-dev", "qemu-user"}
+var noProgram = []string{"debian-archive-keyring", "ca-certificates", "libc6-dev", "qemu-user", "xfsprogs", "btrfs-progs"}
 
 // runners are the functions that take the name of a program, and as which
 // of their arguments.

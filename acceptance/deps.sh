@@ -7,7 +7,7 @@
 # CI=true.
 set -eu
 
-packages='debootstrap debian-archive-keyring zstd util-linux tar cpio ca-certificates rpm rpm2cpio createrepo-c gnupg gpgv sq sqv lintian rpmlint man-db strace qemu-user gcc libc6-dev'
+packages='debootstrap debian-archive-keyring zstd util-linux tar cpio ca-certificates rpm rpm2cpio createrepo-c gnupg gpgv sq sqv lintian rpmlint man-db strace qemu-user gcc libc6-dev xfsprogs btrfs-progs'
 
 missing=''
 for package in $packages; do

@@ -5,6 +5,7 @@ import (
 	"slices"
 	"strings"
 
+	"holm.example/engine/seal"
 	"holm.example/engine/source"
 	"holm.example/engine/vault"
 )
@@ -52,11 +53,15 @@ func specialType(k source.SpecialKind) vault.SpecialType {
 }
 
 // unchanged reports whether a file needs no reading: same size, times and
-// file id as when it was read.
+// file id as when it was read. Names of owners and extended attributes are not
+// asked for: setting them sets the change time.
 func unchanged(known *vault.Node, e source.Entry) bool {
 	n := nodeOf(e)
+	a, b := &known.Meta, &n.Meta
 	return known.Kind == vault.KindFile && n.Kind == vault.KindFile && known.SizeBytes == uint64(e.Size) &&
-		sameMeta(&known.Meta, &n.Meta)
+		a.Mode == b.Mode && a.UID == b.UID && a.GID == b.GID && a.ModTime == b.ModTime &&
+		a.ChangeTime == b.ChangeTime && a.FileID == b.FileID && a.WinAttrs == b.WinAttrs &&
+		hardLinked(e) == (a.LinkGroup != seal.ID{})
 }
 
 // sameNode reports whether two nodes without content are the same.

@@ -1,11 +1,13 @@
 package backup
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
 	"io"
 	"io/fs"
+	"math"
 	"path/filepath"
 	"strings"
 	"time"
@@ -37,6 +39,7 @@ type scanner struct {
 	tell   func(path string)
 	report *Report
 	frames []*frame
+	details
 	// held says that the vault has a state of the source, or will have with
 	// this run: one that never could be opened is no part of a mark.
 	held bool
@@ -103,7 +106,7 @@ func (s *scanner) baseName(path string) string {
 }
 
 // Enter implements source.Visitor.
-func (s *scanner) Enter(path string, e source.Entry) error {
+func (s *scanner) Enter(dir *source.Dir, path string, e source.Entry) error {
 	s.report.Directories++
 	s.tell(s.fullPath(path))
 	parent := s.top()
@@ -113,6 +116,8 @@ func (s *scanner) Enter(path string, e source.Entry) error {
 		return err
 	}
 	node := nodeOf(e)
+	list, err := dir.OwnAttributes()
+	s.describe(path, &node, e, list, err)
 	at := vault.EntryName{Parent: parent.dir, Name: name}
 	isNew := known == nil || known.Kind != vault.KindDirectory
 	if isNew {
@@ -216,10 +221,24 @@ func (s *scanner) Visit(dir *source.Dir, path string, e source.Entry) error {
 	}
 	s.report.Others++
 	node := nodeOf(e)
+	list, err := dir.Attributes(e.Name)
+	s.describe(path, &node, e, list, err)
 	if known != nil && sameNode(&known.Node, &node) {
 		return nil
 	}
 	return s.put(at, node, known)
+}
+
+// describe completes a node that may be put, and reports what could not be
+// read of its metadata.
+func (s *scanner) describe(path string, n *vault.Node, e source.Entry, list []source.Attribute, err error) {
+	problems := s.details.describe(s.w.chunkKey, n, e, list)
+	if err != nil {
+		problems = append(problems, err)
+	}
+	for _, p := range problems {
+		s.report.Problems = append(s.report.Problems, Problem{s.fullPath(path), p})
+	}
 }
 
 // put puts an entry that is new or changed.
@@ -237,7 +256,10 @@ func (s *scanner) file(dir *source.Dir, path string, at vault.EntryName, e sourc
 	if known != nil && unchanged(&known.Node, e) {
 		return nil
 	}
-	node, err := s.read(dir, e.Name)
+	if node, ok := s.other(e); ok {
+		return s.put(at, node, known)
+	}
+	node, err := s.read(dir, path, e.Name)
 	var broken *readError
 	switch {
 	case errors.As(err, &broken) && errors.Is(err, fs.ErrNotExist):
@@ -265,7 +287,7 @@ func (e *readError) Unwrap() error { return e.err }
 
 // read reads a file into chunks. It returns ErrChanged, with the node of what
 // was read, for a file that is never the same before and after.
-func (s *scanner) read(dir *source.Dir, name string) (node vault.Node, err error) {
+func (s *scanner) read(dir *source.Dir, path, name string) (node vault.Node, err error) {
 	for try := 1; ; try++ {
 		started := s.w.Now()
 		r, err := dir.OpenFile(name)
@@ -275,6 +297,7 @@ func (s *scanner) read(dir *source.Dir, name string) (node vault.Node, err error
 		e := r.Entry()
 		node = nodeOf(e)
 		var ids []seal.Hash
+		list, listErr := r.Attributes()
 		ids, node.SizeBytes, err = s.chunks(r)
 		changed := false
 		if err == nil {
@@ -291,6 +314,7 @@ func (s *scanner) read(dir *source.Dir, name string) (node vault.Node, err error
 		if changed && try < attempts {
 			continue
 		}
+		s.describe(path, &node, e, list, listErr)
 		if node.Chunks, err = s.w.list(s.ctx, ids); err != nil {
 			return node, err
 		}
@@ -301,14 +325,23 @@ func (s *scanner) read(dir *source.Dir, name string) (node vault.Node, err error
 		if changed {
 			return node, ErrChanged
 		}
+		s.remember(e, node)
 		return node, nil
 	}
 }
 
 // chunks cuts a file and hands its chunks to the writer.
-func (s *scanner) chunks(r io.Reader) (ids []seal.Hash, size uint64, err error) {
+func (s *scanner) chunks(r *source.Reader) (ids []seal.Hash, size uint64, err error) {
 	s.cutter.Reset(r)
+	sparse := r.Entry().Sparse
 	for {
+		if sparse {
+			n, err := s.hole(r, int64(size), &ids)
+			if err != nil {
+				return nil, 0, err
+			}
+			size += uint64(n)
+		}
 		content, err := s.cutter.Next()
 		if err == io.EOF {
 			return ids, size, nil
@@ -328,6 +361,35 @@ func (s *scanner) chunks(r io.Reader) (ids []seal.Hash, size uint64, err error) 
 		s.report.ReadBytes += int64(len(content))
 		s.tell("")
 	}
+}
+
+// hole adds the chunks of zeros that the hole at an offset is cut into,
+// without reading it, and returns how many bytes they are. The end of a hole
+// is left to the cutter: there, what follows decides.
+func (s *scanner) hole(r *source.Reader, offset int64, ids *[]seal.Hash) (n int64, err error) {
+	maximum := int64(s.w.Vault.Config.Chunker.Maximum)
+	left := r.Hole(offset)
+	if left < maximum {
+		return 0, nil
+	}
+	if s.zeroes == 0 {
+		s.cutter.Reset(bytes.NewReader(make([]byte, maximum)))
+		content, err := s.cutter.Next()
+		if err != nil {
+			return 0, err
+		}
+		if s.zero, err = s.w.Chunk(s.ctx, content); err != nil {
+			return 0, err
+		}
+		s.zeroes = len(content)
+	}
+	for ; left >= maximum; left -= int64(s.zeroes) {
+		*ids = append(*ids, s.zero)
+		n += int64(s.zeroes)
+	}
+	s.tell("")
+	s.cutter.Reset(io.NewSectionReader(r, offset+n, math.MaxInt64-offset-n))
+	return n, s.ctx.Err()
 }
 
 // list stores a chunk list that is too long for a Put as chunks of its own.

@@ -9,6 +9,7 @@ import (
 
 	"holm.example/engine/catalog"
 	"holm.example/engine/source"
+	"holm.example/engine/vault"
 	"holm.example/internal/durable"
 )
 
@@ -51,6 +52,7 @@ type goal struct {
 	at    string // where it is made: path, another name for it, or a temporary one
 	over  bool   // at is temporary: path is replaced when all is done
 	made  bool   // there is something of ours at at
+	whole bool   // it has its metadata already
 }
 
 // begin makes an entry with do.
@@ -68,14 +70,19 @@ func (r *run) begin(g *goal, do func(path string) error) (err error) {
 // complete gives an entry its metadata, and then its name. Metadata that is
 // refused is reported; with an error nothing is left of the entry.
 func (r *run) complete(g *goal) error {
-	r.dress(g.at, g.path, g.entry)
-	if !g.over {
-		return nil
+	if !g.whole {
+		r.dress(g.at, g.path, g.entry)
 	}
-	if err := r.tree.Replace(g.at, g.path); err != nil {
-		return errors.Join(err, r.undo(g))
+	if g.over {
+		if err := r.tree.Replace(g.at, g.path); err != nil {
+			return errors.Join(err, r.undo(g))
+		}
+		g.at = g.path
 	}
-	g.at = g.path
+	r.links.made(g)
+	if g.entry.Kind == vault.KindFile {
+		r.refused(g.path, r.tree.SetFlags(g.at, r.entryOf(g.entry)))
+	}
 	return nil
 }
 

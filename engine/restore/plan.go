@@ -5,21 +5,28 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"os"
+	"runtime"
 	"slices"
 	"sync"
+	"sync/atomic"
+
+	"golang.org/x/sync/errgroup"
 
 	"holm.example/engine/catalog"
 	"holm.example/engine/seal"
+	"holm.example/engine/source"
 	"holm.example/engine/vault"
 )
 
 // Bounds of a plan: how many pieces it holds, and how many files are open.
 const (
-	maxPieces = 16384
-	maxFiles  = 4096
-	maxOpen   = 128
-	maxSyncs  = 64 // files that are synced at the same time
+	maxPieces  = 8192
+	maxFiles   = 8192
+	maxLeft    = 4096
+	maxOpen    = 128
+	maxSyncs   = 64 // files that are synced at the same time
+	maxFrames  = 16 // of a run of pieces that one goroutine reads
+	maxReaders = 4
 )
 
 // piece is a chunk and one place that it goes to.
@@ -33,24 +40,40 @@ type piece struct {
 // file is a file that is not complete yet.
 type file struct {
 	goal
-	handle  *os.File
+	handle  *source.NewFile
 	planned bool  // all pieces are in plans
+	single  bool  // one piece is all of it, and it replaces nothing
 	left    int64 // pieces that are planned and not written
 	failed  bool
 }
 
-// plan collects pieces until it is full, and then reads them by pack.
+// leaving is a directory in which nothing more will be made.
+type leaving struct {
+	at, path string
+	entry    catalog.Entry
+}
+
+// plan collects pieces until it is full, and then reads them by pack, several
+// runs of them at a time. A file of a single piece, as most are, is written
+// from start to end by the goroutine that has read it.
 type plan struct {
 	run    *run
 	pieces []piece
-	files  map[*file]struct{} // not complete
-	open   []*file            // with a handle, the oldest first
-	whole  []*file            // all written, and to be synced before they replace others
+	left   []leaving // get their metadata after the pieces, the deepest first
+	// flushing says that flush is under way.
+	flushing bool
+
+	mu    sync.Mutex         // of the files of several pieces, while they are read
+	files map[*file]struct{} // not complete
+	open  []*file            // with a handle, the oldest first
+	whole []*file            // all written, and to be synced before they replace others
+	idle  []*buffers
 }
 
 // add plans the content of a file.
 func (p *plan) add(g goal) error {
 	f := &file{goal: g}
+	first := len(p.pieces)
 	if p.files == nil {
 		p.files = map[*file]struct{}{}
 	}
@@ -70,30 +93,104 @@ func (p *plan) add(g goal) error {
 		return err
 	}
 	f.planned = true
+	f.entry.Chunks.IDs = nil
+	if f.left == 1 && first+1 == len(p.pieces) && !f.over && f.entry.Meta.LinkGroup == (seal.ID{}) {
+		f.single = true
+		delete(p.files, f)
+	}
 	if err := p.finish(f); err != nil {
 		return err
 	}
-	if len(p.pieces) >= maxPieces || len(p.files) >= maxFiles {
+	if len(p.pieces) >= maxPieces || len(p.files) >= maxFiles || p.run.links.full() {
 		return p.flush()
 	}
 	return nil
 }
 
-// flush reads everything planned, each pack from its start to its end.
+// leave plans the metadata of a directory.
+func (p *plan) leave(d leaving) error {
+	if p.left = append(p.left, d); len(p.left) < maxLeft {
+		return nil
+	}
+	return p.flush()
+}
+
+// flush writes everything planned, and then gives the directories that were
+// left their metadata. Names of files that are complete now are made in
+// between, which can plan more.
 func (p *plan) flush() error {
+	if p.flushing {
+		return p.readAll()
+	}
+	p.flushing = true
+	defer func() { p.flushing = false }()
+	for more := true; more; {
+		err := p.readAll()
+		if err == nil {
+			more, err = p.run.links.flush()
+		}
+		if err != nil {
+			return err
+		}
+	}
+	for _, d := range p.left {
+		p.run.dress(d.at, d.path, d.entry)
+		p.run.refused(d.path, p.run.tree.SetFlags(d.at, p.run.entryOf(d.entry)))
+	}
+	clear(p.left)
+	p.left = p.left[:0]
+	return context.Cause(p.run.ctx)
+}
+
+// readAll reads everything planned, each range of a pack once.
+func (p *plan) readAll() error {
 	pieces := p.pieces
-	p.pieces = nil
 	slices.SortStableFunc(pieces, func(a, b piece) int {
 		return cmp.Or(cmp.Compare(a.at.Pack, b.at.Pack), cmp.Compare(a.at.Offset, b.at.Offset))
 	})
-	for len(pieces) > 0 {
+	var group errgroup.Group
+	group.SetLimit(min(runtime.GOMAXPROCS(0), maxReaders))
+	var broken atomic.Bool
+	for len(pieces) > 0 && !broken.Load() {
 		n := adjacent(pieces)
-		if err := p.read(pieces[:n]); err != nil {
-			return err
-		}
+		together := pieces[:n]
 		pieces = pieces[n:]
+		group.Go(func() error {
+			err := p.read(together)
+			if err != nil {
+				broken.Store(true)
+			}
+			return err
+		})
 	}
-	return p.settle()
+	err := errors.Join(group.Wait(), p.settle())
+	clear(p.pieces)
+	p.pieces = p.pieces[:0]
+	return err
+}
+
+// buffers are what one goroutine needs to read.
+type buffers struct {
+	frames  *vault.FrameReader
+	content []byte // of a chunk that lies in several frames
+}
+
+// buffers hands out buffers that nobody uses.
+func (p *plan) buffers() *buffers {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if n := len(p.idle); n > 0 {
+		b := p.idle[n-1]
+		p.idle = p.idle[:n-1]
+		return b
+	}
+	return &buffers{frames: p.run.Vault.NewFrameReader()}
+}
+
+func (p *plan) done(b *buffers) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.idle = append(p.idle, b)
 }
 
 func lastFrame(a catalog.Address) uint64 {
@@ -101,11 +198,13 @@ func lastFrame(a catalog.Address) uint64 {
 }
 
 // adjacent is how many pieces from the first on lie in frames of one pack
-// that follow each other.
+// that follow each other, not too many of them.
 func adjacent(pieces []piece) int {
+	end := pieces[0].at.Offset/vault.FrameSize + maxFrames
 	last := lastFrame(pieces[0].at)
 	for i, q := range pieces {
-		if q.at.Pack != pieces[0].at.Pack || q.at.Offset/vault.FrameSize > last+1 {
+		first := q.at.Offset / vault.FrameSize
+		if q.at.Pack != pieces[0].at.Pack || first > last+1 || first >= end && q.at != pieces[i-1].at {
 			return i
 		}
 		last = max(last, lastFrame(q.at))
@@ -124,9 +223,13 @@ func (p *plan) read(pieces []piece) error {
 	for _, q := range pieces {
 		last = max(last, lastFrame(q.at))
 	}
-	var content []byte
-	err = r.Vault.ReadFrames(r.ctx, pack, int(first), int(last), func(i int, data []byte) error {
-		r.report.ReadBytes += int64(pack.Frames[i])
+	var sealed int64
+	buffers := p.buffers()
+	defer p.done(buffers)
+	content := buffers.content[:0]
+	defer func() { buffers.content = content[:0] }()
+	err = buffers.frames.Read(r.ctx, pack, int(first), int(last), func(i int, data []byte) error {
+		sealed += int64(pack.Frames[i])
 		start := uint64(i) * vault.FrameSize
 		end := start + uint64(len(data))
 		for len(pieces) > 0 && pieces[0].at.Offset < end {
@@ -136,11 +239,15 @@ func (p *plan) read(pieces []piece) error {
 			if from < start || from > to {
 				return fmt.Errorf("%s: chunks overlap: %w", pack.ID.Name(), vault.ErrDamaged)
 			}
-			content = append(content, data[from-start:to-start]...)
-			if len(content) < int(a.SizeBytes) {
-				return nil // the rest is in the next frame
+			chunk := data[from-start : to-start]
+			if len(chunk) < int(a.SizeBytes) {
+				content = append(content, chunk...)
+				if len(content) < int(a.SizeBytes) {
+					return nil // the rest is in the next frame
+				}
+				chunk = content
 			}
-			n, err := p.write(pieces, content)
+			n, err := p.write(pieces, chunk)
 			if err != nil {
 				return err
 			}
@@ -148,6 +255,9 @@ func (p *plan) read(pieces []piece) error {
 		}
 		return nil
 	})
+	r.mu.Lock()
+	r.report.ReadBytes += sealed
+	r.mu.Unlock()
 	if errors.Is(err, vault.ErrDamaged) {
 		return p.salvage(pieces)
 	}
@@ -176,8 +286,7 @@ func (p *plan) salvage(pieces []piece) error {
 		content, err := p.run.Catalog.ReadChunk(p.run.ctx, p.run.Vault, q.id)
 		switch {
 		case errors.Is(err, vault.ErrDamaged):
-			q.file.left--
-			err = errors.Join(p.fail(q.file, err), p.finish(q.file))
+			err = p.give(q.file, err)
 		case err == nil:
 			err = p.writePiece(q, content)
 		}
@@ -188,24 +297,66 @@ func (p *plan) salvage(pieces []piece) error {
 	return nil
 }
 
+// give takes one piece of a file for lost.
+func (p *plan) give(f *file, err error) error {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	f.left--
+	return errors.Join(p.fail(f, err), p.finish(f))
+}
+
 // writePiece writes a chunk to a file, and finishes the file if it was the
 // last. The error is one that ends the run.
-func (p *plan) writePiece(q piece, content []byte) error {
-	f := q.file
+func (p *plan) writePiece(q piece, content []byte) (err error) {
+	if q.file.single {
+		err = p.writeSingle(q.file, content)
+	} else {
+		err = p.writePart(q.file, q.offset, content)
+	}
+	return errors.Join(err, context.Cause(p.run.ctx))
+}
+
+// writeSingle writes a file that is one chunk.
+func (p *plan) writeSingle(f *file, content []byte) error {
+	r, e := p.run, p.run.entryOf(f.entry)
+	var h *source.NewFile
+	err := r.begin(&f.goal, func(path string) (err error) {
+		h, err = r.tree.CreateAs(path, e)
+		return err
+	})
+	if err != nil {
+		return p.fail(f, err)
+	}
+	if err := writeAt(h, content, 0, e.WasSparse(), int64(len(content))); err != nil {
+		return p.fail(f, errors.Join(err, h.Close()))
+	}
+	refused, err := r.tree.Finish(h, f.at, e)
+	if err != nil {
+		return p.fail(f, err)
+	}
+	r.refused(f.path, refused)
+	r.refused(f.path, r.tree.SetFlags(f.at, e))
+	r.wrote(f.path, len(content), true)
+	return nil
+}
+
+// writePart writes a piece of a file that has several.
+func (p *plan) writePart(f *file, offset int64, content []byte) error {
+	p.mu.Lock()
+	defer p.mu.Unlock()
 	f.left--
 	if !f.failed {
 		err := p.reach(f)
 		if err == nil {
-			_, err = f.handle.WriteAt(content, q.offset)
+			err = writeAt(f.handle, content, offset, f.sparse(), int64(f.entry.SizeBytes))
 		}
 		if err == nil {
-			p.run.report.Bytes += int64(len(content))
-			p.run.tell(f.path)
+			p.run.wrote(f.path, len(content), false)
 		} else if err = p.fail(f, err); err != nil {
 			return err
 		}
 	}
-	return errors.Join(p.finish(f), context.Cause(p.run.ctx))
+	return p.finish(f)
 }
 
 // reach makes sure that the file has an open handle.
@@ -241,9 +392,14 @@ func (p *plan) shut(f *file) error {
 		return nil
 	}
 	err := f.handle.Close()
+	p.release(f)
+	return err
+}
+
+// release takes the handle of a file from it.
+func (p *plan) release(f *file) {
 	f.handle = nil
 	p.open = slices.DeleteFunc(p.open, func(o *file) bool { return o == f })
-	return err
 }
 
 // fail gives a file up: it is reported, and removed if it was made. The error
@@ -268,7 +424,7 @@ func (p *plan) remove(f *file) {
 // finish completes a file when all of its pieces are written. The error is
 // one that ends the run.
 func (p *plan) finish(f *file) error {
-	if f.left > 0 || !f.planned && !f.failed {
+	if f.left > 0 || !f.planned && !f.failed || f.single && !f.failed {
 		return nil
 	}
 	if f.failed {
@@ -276,7 +432,14 @@ func (p *plan) finish(f *file) error {
 		return nil
 	}
 	err := p.reach(f) // also makes an empty file
-	if err == nil {
+	if err == nil && !f.over {
+		h := f.handle
+		p.release(f)
+		var refused error
+		refused, err = p.run.tree.Finish(h, f.at, p.run.entryOf(f.entry))
+		p.run.refused(f.path, refused)
+		f.goal.whole = true
+	} else if err == nil {
 		err = p.shut(f)
 	}
 	if err != nil || !f.over {
@@ -323,7 +486,7 @@ func (p *plan) complete(f *file, err error) error {
 	if err != nil {
 		return p.fail(f, err)
 	}
-	p.run.report.Files++
+	p.run.wrote(f.path, 0, true)
 	return nil
 }
 

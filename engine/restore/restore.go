@@ -19,6 +19,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"sync"
 	"time"
 
 	"holm.example/engine/catalog"
@@ -40,10 +41,14 @@ type Request struct {
 	// Overwrite replaces files and links that are in the way, and restores
 	// into directories that are there.
 	Overwrite bool
+	// NumericIDs restores owner and group by number, although the names that
+	// were stored may have other numbers here.
+	NumericIDs bool
 	// Keep are directories in the target that nothing is restored into.
 	Keep []source.FileID
 	Now  func() time.Time
-	// Progress is called at most every tenth of a second; it may be nil.
+	// Progress is called at most every tenth of a second, never twice at once;
+	// it may be nil.
 	Progress func(path string, r *Report)
 }
 
@@ -67,25 +72,20 @@ type Report struct {
 // Run restores. The report is valid also with an error; damage of single
 // files is in Report.Damage and does not end the run.
 func Run(ctx context.Context, q Request) (*Report, error) {
-	r := &run{Request: q, ctx: ctx, report: &Report{}, moved: map[string]string{}}
+	r := &run{Request: q, ctx: ctx, report: &Report{}}
 	tree, err := source.OpenTree(q.To, os.Geteuid() == 0)
 	if err != nil {
 		return r.report, fmt.Errorf("opening the target: %w", err)
 	}
 	r.tree = tree
 	defer tree.Close()
-	r.plan.run = r
+	r.plan.run, r.links.run = r, r
 	r.Entries = r.apart(q.Entries)
-	if err := r.write(); err != nil {
+	err = r.write()
+	if err != nil {
 		r.plan.abandon()
-		return r.report, err
 	}
-	for _, e := range r.Entries {
-		if err := r.finishDirectories("", e); err != nil {
-			return r.report, err
-		}
-	}
-	return r.report, nil
+	return r.report, errors.Join(err, r.links.end())
 }
 
 // run is one restore under way.
@@ -95,14 +95,15 @@ type run struct {
 	tree   *source.Tree
 	report *Report
 	plan   plan
-	// moved has the directories that are not where they were wanted: below
-	// the path that their parent has, the wanted name → path. It is empty if
-	// they could not be made.
-	moved map[string]string
-	told  time.Time
+
+	mu   sync.Mutex // of report while a plan is read, and of told
+	told time.Time
+
+	owners source.Owners // under mu
+	links  links
 }
 
-// write writes everything but the metadata of directories.
+// write writes everything.
 func (r *run) write() error {
 	top, err := r.enter("")
 	if err != nil {
@@ -117,6 +118,8 @@ func (r *run) write() error {
 }
 
 func (r *run) problem(path string, err error) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
 	r.report.Problems = append(r.report.Problems, Problem{path, err})
 	if errors.Is(err, vault.ErrDamaged) && r.report.Damage == nil {
 		r.report.Damage = fmt.Errorf("restoring %s: %w", path, err)
@@ -124,6 +127,12 @@ func (r *run) problem(path string, err error) {
 }
 
 func (r *run) tell(path string) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.tellLocked(path)
+}
+
+func (r *run) tellLocked(path string) {
 	if r.Progress == nil {
 		return
 	}
@@ -154,13 +163,13 @@ func (r *run) entry(d dir, e catalog.Entry) error {
 	there, ok := r.had(d, e.Name)
 	g := goal{path: path, entry: e, over: ok && there.Kind != source.Directory}
 	if e.Kind == vault.KindFile {
-		return r.plan.add(g)
+		return r.file(g)
 	}
 	err := r.begin(&g, func(path string) error {
 		if e.Kind == vault.KindSymlink {
 			return r.tree.Symlink(e.Target, path)
 		}
-		return r.tree.Special(path, entryOf(e))
+		return r.tree.Special(path, r.entryOf(e))
 	})
 	if err == nil {
 		err = r.complete(&g)
@@ -170,6 +179,17 @@ func (r *run) entry(d dir, e catalog.Entry) error {
 		return nil
 	}
 	return r.failed(path, err)
+}
+
+// wrote counts what was written of a file, and the file if it is whole.
+func (r *run) wrote(path string, sizeBytes int, whole bool) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.report.Bytes += int64(sizeBytes)
+	if whole {
+		r.report.Files++
+	}
+	r.tellLocked(path)
 }
 
 // failed reports what could not be restored, and returns an error if nothing
@@ -189,7 +209,12 @@ func (r *run) failed(path string, err error) error {
 // dress gives what is restored its metadata. What is refused is a problem, and
 // the rest of it is set.
 func (r *run) dress(at, path string, e catalog.Entry) {
-	if err := r.tree.SetMetadata(at, entryOf(e)); err != nil {
+	r.refused(path, r.tree.SetMetadata(at, r.entryOf(e)))
+}
+
+// refused reports metadata that could not be set, if err says so.
+func (r *run) refused(path string, err error) {
+	if err != nil {
 		r.problem(path, fmt.Errorf("restored, but not all of its metadata: %w", err))
 	}
 }
@@ -207,45 +232,30 @@ func (r *run) directory(parent dir, path string, e catalog.Entry) error {
 		d, err = r.enter(path)
 	}
 	if err != nil {
-		r.moved[path] = ""
 		return r.failed(path, err) // nothing below can be restored
 	}
-	if d.path != path {
-		r.moved[path] = d.path
-	}
 	r.report.Directories++
-	return r.Catalog.Entries(r.Device, e.Directory, r.At, func(child catalog.Entry) error {
+	err = r.Catalog.Entries(r.Device, e.Directory, r.At, func(child catalog.Entry) error {
 		return r.entry(d, child)
-	})
-}
-
-// finishDirectories sets the metadata of directories, the deepest first, when
-// nothing in them will change any more.
-func (r *run) finishDirectories(parent string, e catalog.Entry) error {
-	if e.Kind != vault.KindDirectory {
-		return nil
-	}
-	path := below(parent, e.Name)
-	if at, ok := r.moved[path]; ok {
-		path = at
-	}
-	if path == "" {
-		return nil // reported when it could not be made
-	}
-	err := r.Catalog.Entries(r.Device, e.Directory, r.At, func(child catalog.Entry) error {
-		return r.finishDirectories(path, child)
 	})
 	if err != nil {
 		return err
 	}
-	r.dress(path, path, e)
-	return context.Cause(r.ctx)
+	return r.plan.leave(leaving{d.path, path, e})
 }
 
 // entryOf is what package source sets as metadata.
-func entryOf(e catalog.Entry) source.Entry {
+func (r *run) entryOf(e catalog.Entry) source.Entry {
 	s := source.Entry{Name: e.Name, Mode: e.Meta.Mode, ModTime: source.Time(e.Meta.ModTime), UID: e.Meta.UID, GID: e.Meta.GID,
 		Target: e.Target, Major: e.Major, Minor: e.Minor}
+	if !r.NumericIDs {
+		r.mu.Lock()
+		s.UID, s.GID = r.owners.IDs(e.Meta.User, e.Meta.Group, s.UID, s.GID)
+		r.mu.Unlock()
+	}
+	for _, a := range e.Meta.Attributes {
+		s.Attributes = append(s.Attributes, source.Attribute(a))
+	}
 	switch e.Kind {
 	case vault.KindFile:
 		s.Kind, s.Size = source.File, int64(e.SizeBytes)

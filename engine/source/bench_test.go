@@ -9,7 +9,7 @@ import (
 // counting counts what a walk shows.
 type counting struct{ entries, bytes int64 }
 
-func (c *counting) Enter(string, Entry) error             { c.entries++; return nil }
+func (c *counting) Enter(*Dir, string, Entry) error       { c.entries++; return nil }
 func (c *counting) Visit(_ *Dir, _ string, e Entry) error { c.entries++; c.bytes += e.Size; return nil }
 func (c *counting) Leave(string, Entry, bool) error       { return nil }
 func (c *counting) Problem(string, error) error           { return nil }

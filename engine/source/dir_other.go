@@ -112,6 +112,10 @@ func fstatat(dirfd int, at string, st *unix.Stat_t) error {
 	}
 }
 
+// minSparse is the size of a file from which on a hole is worth keeping. Some
+// file systems keep small files without a block.
+const minSparse = 64 << 10
+
 // maxTargetBytes is the longest target of a symbolic link that is read.
 const maxTargetBytes = 1 << 16
 
@@ -162,6 +166,7 @@ func entryOf(name string, st *unix.Stat_t) Entry {
 	switch uint32(st.Mode) & unix.S_IFMT {
 	case unix.S_IFREG:
 		e.Kind, e.Size = File, st.Size
+		e.Sparse = st.Size >= minSparse && int64(st.Blocks) < st.Size/512
 	case unix.S_IFDIR:
 		e.Kind = Directory
 	case unix.S_IFLNK:

@@ -36,6 +36,9 @@ func (r *Reader) Entry() Entry { return r.entry }
 // Read reads on.
 func (r *Reader) Read(p []byte) (int, error) { return r.f.Read(p) }
 
+// ReadAt reads at an offset.
+func (r *Reader) ReadAt(p []byte, offset int64) (int, error) { return r.f.ReadAt(p, offset) }
+
 // Changed reports whether the file is another one than when it was opened:
 // size, times or identity differ. Asked after the last byte was read, it
 // tells whether those bytes were ever the content of the file. A change

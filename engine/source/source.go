@@ -114,6 +114,8 @@ type Entry struct {
 	Special    SpecialKind
 	Major      uint32 // of a device
 	Minor      uint32
+	Sparse     bool        // of a file: it takes less room than its size
+	Attributes []Attribute // to be written back; reading does not fill them in
 }
 
 // Same reports whether two observations of one name show the same state: kind,

@@ -180,7 +180,7 @@ type record struct {
 
 var errStop = errors.New("stop here")
 
-func (r *record) Enter(path string, e Entry) error {
+func (r *record) Enter(_ *Dir, path string, e Entry) error {
 	r.lines = append(r.lines, "enter "+path)
 	if path == r.skip && path != "" {
 		return SkipDir
@@ -380,7 +380,7 @@ func TestModificationTimeOfADirectoryHoldsWhenSetLast(t *testing.T) {
 	must(t, tree.Mkdir("d/e"))
 	f, err := tree.Create("d/e/f")
 	must(t, err)
-	_, err = f.WriteString("content")
+	_, err = f.Write([]byte("content"))
 	must(t, err)
 	must(t, f.Close())
 	for path, kind := range map[string]Kind{"d/e/f": File} {

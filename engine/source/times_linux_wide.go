@@ -2,10 +2,22 @@
 
 package source
 
-import "golang.org/x/sys/unix"
+import (
+	"unsafe"
 
-// utimes sets the modification time, links not followed.
+	"golang.org/x/sys/unix"
+)
+
+// utimes sets the modification time, links not followed; without a name that
+// of the open file itself.
 func utimes(dirfd int, name string, t Time) error {
-	times := []unix.Timespec{{Nsec: unix.UTIME_OMIT}, {Sec: t.Seconds, Nsec: int64(t.Nanoseconds)}}
-	return unix.UtimesNanoAt(dirfd, name, times, unix.AT_SYMLINK_NOFOLLOW)
+	times := [2]unix.Timespec{{Nsec: unix.UTIME_OMIT}, {Sec: t.Seconds, Nsec: int64(t.Nanoseconds)}}
+	if name != "" {
+		return unix.UtimesNanoAt(dirfd, name, times[:], unix.AT_SYMLINK_NOFOLLOW)
+	}
+	_, _, errno := unix.Syscall6(unix.SYS_UTIMENSAT, uintptr(dirfd), 0, uintptr(unsafe.Pointer(&times)), 0, 0, 0)
+	if errno != 0 {
+		return errno
+	}
+	return nil
 }

@@ -4,6 +4,7 @@ package source
 
 import (
 	"errors"
+	"strconv"
 	"unsafe"
 
 	"golang.org/x/sys/unix"
@@ -35,16 +36,22 @@ func wideTimes(dirfd int, at string, e *Entry) error {
 // timespec64 is struct __kernel_timespec, of 64 bits on every system.
 type timespec64 struct{ sec, nsec int64 }
 
-// utimes sets the modification time, links not followed. Kernels before 5.1
-// know 32 bits only: unix.ERANGE is for what does not fit.
+// utimes sets the modification time, links not followed; without a name that
+// of the open file itself. Kernels before 5.1 know 32 bits only: unix.ERANGE
+// is for what does not fit.
 func utimes(dirfd int, name string, t Time) error {
-	p, err := unix.BytePtrFromString(name)
-	if err != nil {
-		return err
+	var p *byte
+	flags := uintptr(0)
+	if name != "" {
+		var err error
+		if p, err = unix.BytePtrFromString(name); err != nil {
+			return err
+		}
+		flags = unix.AT_SYMLINK_NOFOLLOW
 	}
 	times := [2]timespec64{{nsec: unix.UTIME_OMIT}, {t.Seconds, int64(t.Nanoseconds)}}
 	_, _, errno := unix.Syscall6(unix.SYS_UTIMENSAT_TIME64, uintptr(dirfd), uintptr(unsafe.Pointer(p)),
-		uintptr(unsafe.Pointer(&times)), unix.AT_SYMLINK_NOFOLLOW, 0, 0)
+		uintptr(unsafe.Pointer(&times)), flags, 0, 0)
 	switch errno {
 	case 0:
 		return nil
@@ -52,6 +59,9 @@ func utimes(dirfd int, name string, t Time) error {
 		ts, err := unix.TimeToTimespec(t.Time())
 		if err != nil {
 			return err
+		}
+		if name == "" { // the file is open, so its name in /proc is not a link to elsewhere
+			return unix.UtimesNanoAt(unix.AT_FDCWD, "/proc/self/fd/"+strconv.Itoa(dirfd), []unix.Timespec{{Nsec: unix.UTIME_OMIT}, ts}, 0)
 		}
 		return unix.UtimesNanoAt(dirfd, name, []unix.Timespec{{Nsec: unix.UTIME_OMIT}, ts}, unix.AT_SYMLINK_NOFOLLOW)
 	}

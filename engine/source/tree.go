@@ -1,53 +1,40 @@
 package source
 
 import (
-	"errors"
 	"io/fs"
-	"os"
 	"strings"
+	"sync"
 )
 
 // A Tree writes entries back below one directory and never outside of it.
 // Paths are relative to that directory, with slashes, raw bytes. A Tree is
-// for one goroutine; several Trees may write below one directory.
+// safe for use by several goroutines, as long as no two of them work on one
+// entry.
 //
-// New files and directories are private to the user until SetMetadata gives
-// them the mode they had. Directories get their metadata after everything in
-// them, the deepest first: a directory's time changes with its entries, and
-// a mode can lock us out.
+// New files and directories are private to the user until SetMetadata or
+// NewFile.Finish gives them the mode they had, but for CreateAs. Directories
+// get their metadata after everything in them, the deepest first: a
+// directory's time changes with its entries, and a mode can lock us out.
 type Tree struct {
 	top *place
-	// The directory that was used last, so that the files of one
+	own bool // metadata includes the owner
+
+	mu sync.Mutex
+	// The directories that were used last, by path, so that the files of one
 	// directory do not open the way to it again and again.
-	dir  string
-	last *place
-	own  bool // SetMetadata also sets the owner
+	open map[string]*place
+	uses uint64 // counts up
 }
 
-// A place is an open directory of a Tree: a root for what os does, and a
-// handle, opened when it is needed first, for what only the system does.
-type place struct {
-	*os.Root
-	file *os.File
+// held is what a Tree notes of an open directory, under Tree.mu.
+type held struct {
+	users int    // goroutines that use it now
+	used  uint64 // when it was used last
+	gone  bool   // not in Tree.open any more: the last user closes it
 }
 
-func (p *place) handle() (*os.File, error) {
-	if p.file == nil {
-		f, err := p.Open(".")
-		if err != nil {
-			return nil, err
-		}
-		p.file = f
-	}
-	return p.file, nil
-}
-
-func (p *place) Close() error {
-	if p.file != nil {
-		p.file.Close()
-	}
-	return p.Root.Close()
-}
+// maxOpenPlaces is how many directories a Tree keeps open.
+const maxOpenPlaces = 64
 
 // The modes of what is being written.
 const (
@@ -55,109 +42,130 @@ const (
 	newDirMode  = 0o700
 )
 
-// OpenTree opens the directory to write below. With own set, SetMetadata also
-// restores user and group, which takes the rights of root.
+// OpenTree opens the directory to write below. With own set, metadata also
+// includes user and group, which takes the rights of root.
 func OpenTree(dir string, own bool) (*Tree, error) {
-	root, err := os.OpenRoot(dir)
+	top, err := openPlace(dir)
 	if err != nil {
 		return nil, err
 	}
-	return &Tree{top: &place{Root: root}, own: own}, nil
+	return &Tree{top: top, own: own, open: map[string]*place{}}, nil
 }
 
-// Close closes the directory handles.
+// Close closes the directory handles. Nobody may use the Tree any more.
 func (t *Tree) Close() error {
-	t.forget()
-	return t.top.Close()
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	for path, p := range t.open {
+		p.close()
+		delete(t.open, path)
+	}
+	return t.top.close()
 }
 
 // Mkdir makes a directory. The error is fs.ErrExist when something has that
 // name; Lstat tells what.
 func (t *Tree) Mkdir(path string) error {
-	dir, name, err := t.parent(path)
-	if err != nil {
-		return err
-	}
-	return dir.Mkdir(name, newDirMode)
+	return t.in(path, func(p *place, name string) error { return p.mkdir(name) })
 }
 
 // Create makes a new file for writing. The error is fs.ErrExist when
 // something has that name.
-func (t *Tree) Create(path string) (*os.File, error) {
-	dir, name, err := t.parent(path)
-	if err != nil {
-		return nil, err
-	}
-	return dir.OpenFile(name, os.O_RDWR|os.O_CREATE|os.O_EXCL, newFileMode)
+func (t *Tree) Create(path string) (f *NewFile, err error) {
+	err = t.in(path, func(p *place, name string) error {
+		f, err = p.create(name, newFileMode)
+		return err
+	})
+	return f, err
+}
+
+// CreateAs is Create for a file that is written and finished at once: it has
+// the permissions of e from the start, unless its owner is still to be set.
+func (t *Tree) CreateAs(path string, e Entry) (f *NewFile, err error) {
+	err = t.in(path, func(p *place, name string) error {
+		mode := e.Mode & 0o777
+		if t.own && !p.ours(e) || len(e.Attributes) > 0 { // these take the right to write
+			mode = newFileMode
+		}
+		f, err = p.create(name, mode)
+		return err
+	})
+	return f, err
 }
 
 // Open opens a regular file that is there for reading and writing; its
 // content stays. Anything else is ErrNotRegular.
-func (t *Tree) Open(path string) (*os.File, error) {
-	dir, name, err := t.parent(path)
-	if err != nil {
-		return nil, err
-	}
-	if info, err := dir.Lstat(name); err != nil {
-		return nil, err
-	} else if !info.Mode().IsRegular() {
-		return nil, &fs.PathError{Op: "open", Path: path, Err: ErrNotRegular}
-	}
-	return dir.OpenFile(name, os.O_RDWR, 0)
+func (t *Tree) Open(path string) (f *NewFile, err error) {
+	err = t.in(path, func(p *place, name string) error {
+		f, err = p.openFile(name)
+		return err
+	})
+	return f, err
 }
 
 // Symlink makes a symbolic link. The target is any bytes: it is not followed
 // and may lead outside.
 func (t *Tree) Symlink(target, path string) error {
-	dir, name, err := t.parent(path)
-	if err != nil {
-		return err
-	}
-	return dir.Symlink(target, name)
+	return t.in(path, func(p *place, name string) error { return p.symlink(target, name) })
+}
+
+// Link makes path another name of the file at old.
+func (t *Tree) Link(old, path string) error {
+	return t.in(old, func(from *place, oldName string) error {
+		return t.in(path, func(to *place, name string) error { return from.link(oldName, to, name) })
+	})
 }
 
 // Special makes a FIFO, a socket or a device. The error is
 // errors.ErrUnsupported where the system has no such thing, and
 // fs.ErrPermission where only root may.
 func (t *Tree) Special(path string, e Entry) error {
-	dir, name, err := t.parent(path)
-	if err != nil {
-		return err
-	}
-	d, err := dir.handle()
-	if err != nil {
-		return err
-	}
-	if err := makeSpecial(d, name, e); err != nil {
-		return &fs.PathError{Op: "mknod", Path: path, Err: err}
-	}
-	return nil
+	return t.in(path, func(p *place, name string) error {
+		if err := p.special(name, e); err != nil {
+			return &fs.PathError{Op: "mknod", Path: path, Err: err}
+		}
+		return nil
+	})
 }
 
 // Remove removes a file or an empty directory that the caller made.
 func (t *Tree) Remove(path string) error {
-	dir, name, err := t.parent(path)
-	if err != nil {
-		return err
-	}
-	if strings.HasPrefix(t.dir+"/", path+"/") {
-		t.forget()
-	}
-	return dir.Remove(name)
+	t.forget(path)
+	return t.in(path, func(p *place, name string) error { return p.remove(name) })
 }
 
 // Lstat examines an entry of the tree. The empty path is the directory of the
 // Tree itself.
-func (t *Tree) Lstat(path string) (Entry, error) {
-	dir, name, err := t.entry(path)
+func (t *Tree) Lstat(path string) (e Entry, err error) {
+	e.Name = path
+	err = t.at(path, func(p *place, name string) error {
+		e, err = p.lstat(name)
+		return err
+	})
+	return e, err
+}
+
+// Names returns the names in a directory of the tree in the order of their
+// bytes. The empty path is the directory of the Tree itself.
+func (t *Tree) Names(path string) (names []string, err error) {
+	p, err := t.place(path)
 	if err != nil {
-		return Entry{Name: path}, err
+		return nil, err
 	}
-	d, err := dir.handle()
-	if err != nil {
-		return Entry{Name: path}, err
+	defer t.release(p)
+	return p.names()
+}
+
+// Replace gives what the caller made under a temporary path the name of
+// another entry of the same directory, which is gone in the same step. A
+// directory is not replaced.
+func (t *Tree) Replace(temporary, path string) error {
+	i := strings.LastIndexByte(path, '/') + 1
+	old, ok := strings.CutPrefix(temporary, path[:i])
+	if !ok || CheckName(old) != nil {
+		return &fs.PathError{Op: "replacing", Path: path, Err: ErrName}
 	}
-	return lstatIn(d, name)
+	return t.in(path, func(p *place, name string) error { return p.rename(old, name) })
 }
 
 // SetMetadata gives an entry the owner (if the Tree was opened to), mode and
@@ -165,130 +173,136 @@ func (t *Tree) Lstat(path string) (Entry, error) {
 // empty path is the directory of the Tree itself. When a part is refused the
 // others are still set.
 func (t *Tree) SetMetadata(path string, e Entry) error {
-	dir, name, err := t.entry(path)
-	if err != nil {
-		return err
-	}
-	d, err := dir.handle()
-	if err != nil {
-		return err
-	}
-	info, err := dir.Lstat(name)
-	if err != nil {
-		return err
-	}
-	if info.Mode().Type() != e.FileMode().Type() {
-		return &fs.PathError{Op: "setting the metadata", Path: path, Err: ErrInTheWay}
-	}
-	var problems []error
-	if t.own {
-		problems = append(problems, dir.Lchown(name, int(e.UID), int(e.GID)))
-	}
-	if e.Kind != Symlink {
-		problems = append(problems, dir.Chmod(name, e.FileMode()&^fs.ModeType))
-	}
-	problems = append(problems, setModTime(d, dir.Root, name, e), checkModTime(d, name, e))
-	return errors.Join(problems...)
+	return t.at(path, func(p *place, name string) error { return p.setMetadata(name, e, t.own) })
 }
 
 // Every file system holds the times from 1970 to 2038.
 const everywhere = 1 << 31
 
-// checkModTime returns ErrTime if a time that few file systems hold became
-// another: the kernel says nothing of it.
-func checkModTime(dir *os.File, name string, e Entry) error {
-	if e.ModTime.Seconds >= 0 && e.ModTime.Seconds < everywhere {
+// rare reports whether few file systems hold a time: the kernel says nothing
+// of one that became another, so somebody must look.
+func (t Time) rare() bool { return t.Seconds < 0 || t.Seconds >= everywhere }
+
+// checkModTime returns ErrTime if there is another time than that of e.
+func checkModTime(there, e Entry) error {
+	if there.ModTime.Seconds == e.ModTime.Seconds {
 		return nil
 	}
-	there, err := lstatIn(dir, name)
-	if err == nil && there.ModTime.Seconds != e.ModTime.Seconds {
-		err = &fs.PathError{Op: "setting the time", Path: name, Err: ErrTime}
-	}
-	return err
+	return &fs.PathError{Op: "setting the time", Path: e.Name, Err: ErrTime}
 }
 
-// entry is parent, but knows the directory of the Tree itself too.
-func (t *Tree) entry(path string) (dir *place, name string, err error) {
+// at is in, but knows the directory of the Tree itself too.
+func (t *Tree) at(path string, do func(p *place, name string) error) error {
 	if path == "" {
-		return t.top, ".", nil
+		return do(t.top, ".")
 	}
-	return t.parent(path)
+	return t.in(path, do)
 }
 
-// parent opens the directory that has the last name of a path. Every name on
-// the way must be a directory itself, and not a link to one.
-func (t *Tree) parent(path string) (dir *place, name string, err error) {
-	var way string
+// in runs do with the directory that has the last name of a path. Every name
+// on the way must be a directory itself, and not a link to one.
+func (t *Tree) in(path string, do func(p *place, name string) error) error {
+	way, name := "", path
 	if i := strings.LastIndexByte(path, '/'); i >= 0 {
-		way, name = path[:i], path[i+1:]
-		if way == "" {
-			return nil, "", &fs.PathError{Op: "opening", Path: path, Err: ErrName}
+		if way, name = path[:i], path[i+1:]; way == "" {
+			return &fs.PathError{Op: "opening", Path: path, Err: ErrName}
 		}
-	} else {
-		name = path
 	}
 	if err := CheckName(name); err != nil {
-		return nil, "", err
+		return err
 	}
+	p, err := t.place(way)
+	if err != nil {
+		return err
+	}
+	defer t.release(p)
+	return do(p, name)
+}
+
+// place is an open directory of the tree, for use until release.
+func (t *Tree) place(way string) (*place, error) {
 	if way == "" {
-		return t.top, name, nil
+		return t.top, nil
 	}
-	if way == t.dir {
-		return t.last, name, nil
+	t.mu.Lock()
+	p := t.open[way]
+	if p != nil {
+		t.use(p)
 	}
-	root, err := t.descend(way)
-	if err != nil {
-		return nil, "", err
+	t.mu.Unlock()
+	if p != nil {
+		return p, nil
 	}
-	t.forget()
-	t.dir, t.last = way, &place{Root: root}
-	return t.last, name, nil
-}
-
-// descend opens a directory of the tree one name at a time.
-func (t *Tree) descend(way string) (*os.Root, error) {
-	dir := t.top.Root
-	rest := way
-	for rest != "" {
-		name, after, more := strings.Cut(rest, "/")
-		next, err := openPlain(dir, name)
-		if dir != t.top.Root {
-			dir.Close()
-		}
-		if err != nil {
-			return nil, err
-		}
-		dir, rest = next, after
-		if more && after == "" {
-			dir.Close()
-			return nil, &fs.PathError{Op: "opening", Path: way, Err: ErrName}
-		}
-	}
-	return dir, nil
-}
-
-// openPlain opens a directory that is one. Should somebody put a link in its
-// place between the look and the opening, os.Root still keeps us inside.
-func openPlain(dir *os.Root, name string) (*os.Root, error) {
-	if err := CheckName(name); err != nil {
-		return nil, err
-	}
-	info, err := dir.Lstat(name)
+	err := t.in(way, func(parent *place, name string) (err error) {
+		p, err = parent.enter(name)
+		return err
+	})
 	if err != nil {
 		return nil, err
 	}
-	if !info.IsDir() {
-		return nil, inTheWay(name)
-	}
-	return dir.OpenRoot(name)
+	return t.keep(way, p), nil
 }
 
-// forget closes the directory that was used last.
-func (t *Tree) forget() {
-	if t.last != nil {
-		t.last.Close()
+// use notes, under mu, that somebody uses a directory.
+func (t *Tree) use(p *place) {
+	t.uses++
+	p.held.users++
+	p.held.used = t.uses
+}
+
+// keep makes a directory that was just opened one of those that stay open, in
+// place of the one that was used least of late.
+func (t *Tree) keep(way string, p *place) *place {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if other := t.open[way]; other != nil { // somebody was faster
+		p.close()
+		t.use(other)
+		return other
 	}
-	t.dir, t.last = "", nil
+	t.use(p)
+	if len(t.open) >= maxOpenPlaces {
+		oldest := ""
+		for path, q := range t.open {
+			if o := t.open[oldest]; o == nil || q.held.used < o.held.used {
+				oldest = path
+			}
+		}
+		t.drop(oldest)
+	}
+	t.open[way] = p
+	return p
+}
+
+// drop ends, under mu, the keeping of a directory.
+func (t *Tree) drop(way string) {
+	p := t.open[way]
+	delete(t.open, way)
+	if p.held.gone = true; p.held.users == 0 {
+		p.close()
+	}
+}
+
+func (t *Tree) release(p *place) {
+	if p == t.top {
+		return
+	}
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if p.held.users--; p.held.gone && p.held.users == 0 {
+		p.close()
+	}
+}
+
+// forget closes the directories at and below a path.
+func (t *Tree) forget(path string) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	for way := range t.open {
+		if strings.HasPrefix(way+"/", path+"/") {
+			t.drop(way)
+		}
+	}
 }
 
 func inTheWay(path string) error {

@@ -11,8 +11,8 @@ import (
 // method ends the walk, and Walk returns it.
 type Visitor interface {
 	// Enter announces a directory before anything in it. SkipDir leaves
-	// out what is in it, and its Leave.
-	Enter(path string, e Entry) error
+	// out what is in it, and its Leave. dir is the open directory itself.
+	Enter(dir *Dir, path string, e Entry) error
 	// Visit shows an entry that is no directory; dir is the open directory
 	// that has it and is valid during the call.
 	Visit(dir *Dir, path string, e Entry) error
@@ -62,7 +62,7 @@ func (w *walker) directory(path string, e Entry, open func() (*Dir, error)) erro
 		return w.v.Problem(path, err)
 	}
 	defer d.Close()
-	if err := w.v.Enter(path, e); errors.Is(err, SkipDir) {
+	if err := w.v.Enter(d, path, e); errors.Is(err, SkipDir) {
 		return nil
 	} else if err != nil {
 		return err

@@ -2,13 +2,13 @@ package source
 
 import (
 	"errors"
-	"os"
+	"strconv"
 
 	"golang.org/x/sys/unix"
 )
 
 // makeSpecial makes a FIFO, a socket or a device in an open directory.
-func makeSpecial(dir *os.File, name string, e Entry) error {
+func makeSpecial(dirfd int, name string, e Entry) error {
 	mode, dev := uint32(newFileMode), 0
 	switch e.Special {
 	case FIFO:
@@ -24,14 +24,40 @@ func makeSpecial(dir *os.File, name string, e Entry) error {
 	default:
 		return errors.ErrUnsupported
 	}
-	return unix.Mknodat(int(dir.Fd()), name, mode, dev)
+	return unix.Mknodat(dirfd, name, mode, dev)
 }
 
 // setModTime sets the modification time of an entry, links not followed, and
 // leaves the access time.
-func setModTime(dir *os.File, _ *os.Root, name string, e Entry) error {
-	if err := utimes(int(dir.Fd()), name, e.ModTime); err != nil {
-		return &os.PathError{Op: "utimensat", Path: name, Err: err}
+func setModTime(dirfd int, name string, t Time) error { return utimes(dirfd, name, t) }
+
+// chmodAt sets the mode of an entry that is no link. Kernels before 6.6 have
+// no such call: there, a handle that only names the entry does.
+func chmodAt(dirfd int, name string, mode uint32) error {
+	err := unix.Fchmodat(dirfd, name, mode, unix.AT_SYMLINK_NOFOLLOW)
+	if err != unix.EOPNOTSUPP && err != unix.ENOSYS {
+		return err
 	}
-	return nil
+	fd, err := openatRetry(dirfd, name, unix.O_PATH|unix.O_NOFOLLOW|unix.O_CLOEXEC)
+	if err != nil {
+		return err
+	}
+	defer unix.Close(fd)
+	var st unix.Stat_t
+	if err := unix.Fstat(fd, &st); err != nil {
+		return err
+	}
+	if st.Mode&unix.S_IFMT == unix.S_IFLNK {
+		return ErrInTheWay
+	}
+	return unix.Chmod("/proc/self/fd/"+strconv.Itoa(fd), mode)
+}
+
+// setAttributes sets the ACLs, or all other attributes of an entry.
+func (p *place) setAttributes(name string, e *Entry, acls bool) error {
+	if len(e.Attributes) == 0 {
+		return nil
+	}
+	path := procPath(p.fd, name)
+	return setAttributes(e, acls, func(a string, value []byte) error { return unix.Lsetxattr(path, a, value, 0) })
 }

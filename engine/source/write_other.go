@@ -4,24 +4,28 @@ package source
 
 import (
 	"errors"
-	"os"
 
 	"golang.org/x/sys/unix"
 )
 
 // makeSpecial has no call here that works relative to an open directory, and
 // a path could be led astray.
-func makeSpecial(*os.File, string, Entry) error { return errors.ErrUnsupported }
+func makeSpecial(int, string, Entry) error { return errors.ErrUnsupported }
 
 // setModTime sets both times of an entry to its modification time, links not
 // followed.
-func setModTime(dir *os.File, _ *os.Root, name string, e Entry) error {
-	t, err := unix.TimeToTimespec(e.ModTime.Time())
+func setModTime(dirfd int, name string, t Time) error {
+	ts, err := unix.TimeToTimespec(t.Time())
 	if err != nil {
-		return &os.PathError{Op: "utimensat", Path: name, Err: err}
+		return err
 	}
-	if err := unix.UtimesNanoAt(int(dir.Fd()), name, []unix.Timespec{t, t}, unix.AT_SYMLINK_NOFOLLOW); err != nil {
-		return &os.PathError{Op: "utimensat", Path: name, Err: err}
-	}
-	return nil
+	return unix.UtimesNanoAt(dirfd, name, []unix.Timespec{ts, ts}, unix.AT_SYMLINK_NOFOLLOW)
 }
+
+// chmodAt sets the mode of an entry that is no link.
+func chmodAt(dirfd int, name string, mode uint32) error {
+	return unix.Fchmodat(dirfd, name, mode, unix.AT_SYMLINK_NOFOLLOW)
+}
+
+// setAttributes sets nothing: attributes are kept on Linux only.
+func (p *place) setAttributes(string, *Entry, bool) error { return nil }

@@ -3,14 +3,10 @@ package source
 import (
 	"errors"
 	"os"
-	"path/filepath"
 	"time"
 
 	"golang.org/x/sys/windows"
 )
-
-// makeSpecial makes nothing: Windows has no such files.
-func makeSpecial(*os.File, string, Entry) error { return errors.ErrUnsupported }
 
 // setModTime sets both times of a file or a directory to its modification
 // time. Links keep the time of their making: the system call would follow.
@@ -46,11 +42,4 @@ func setFarTime(path string, t Time) error {
 		return &os.PathError{Op: "setting the time", Path: path, Err: err}
 	}
 	return nil
-}
-
-// lstatIn examines a name of an open directory.
-func lstatIn(dir *os.File, name string) (Entry, error) {
-	e, err := Lstat(filepath.Join(dir.Name(), name))
-	e.Name = name
-	return e, err
 }

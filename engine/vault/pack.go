@@ -16,8 +16,6 @@ const (
 	footerMagic    = "pend"
 	minSealedFrame = seal.Overhead + 2
 	maxSealedFrame = seal.Overhead + 1 + FrameSize
-	// readBatch is how many sealed bytes one range read asks for at most.
-	readBatch = 4 << 20
 	// fullFrames is from when on a pack takes no more: one chunk of MaxChunk
 	// and a trailer of 5 MiB must still fit both MaxFrames and MaxPack.
 	fullFrames = MaxFrames - MaxChunk/FrameSize - 8
@@ -166,62 +164,6 @@ func (p *PackWriter) Finish() (*PackAdd, error) {
 	}
 	p.err = fmt.Errorf("pack %s is finished: %w", p.id.Name(), ErrFull)
 	return &p.add, nil
-}
-
-// openFrame opens and inflates one frame of size bytes and appends it to dst.
-func (v *Vault) openFrame(dst []byte, box *seal.Box, part uint32, head, sealed []byte, size int) ([]byte, error) {
-	plain, err := box.Open(nil, part, head, sealed)
-	if err != nil {
-		return nil, err
-	}
-	if len(plain) < 1 {
-		return nil, ErrMalformed
-	}
-	return v.codec.inflate(dst, plain[0], plain[1:], size, true)
-}
-
-// ReadFrames reads the frames from first to last, the last one included, and
-// calls f with the plaintext of each, which is valid during the call. Each
-// byte is read from the store once. Damage is ErrDamaged, naming the pack.
-func (v *Vault) ReadFrames(ctx context.Context, p *Pack, first, last int, f func(index int, data []byte) error) error {
-	name := p.ID.Name()
-	if first < 0 || last >= len(p.Frames) || first > last {
-		return damaged(name, fmt.Errorf("frames %d to %d of %d: %w", first, last, len(p.Frames), ErrMalformed))
-	}
-	box, err := v.Keys.Box(seal.KindPack, p.Epoch, v.ID, name)
-	if err != nil {
-		return damaged(name, err)
-	}
-	head := appendHead(nil, seal.KindPack, p.Epoch)
-	offset := int64(headSize)
-	for _, n := range p.Frames[:first] {
-		offset += int64(n)
-	}
-	var plain []byte
-	for i := first; i <= last; {
-		end, length := i, int64(0)
-		for end <= last && (end == i || length+int64(p.Frames[end]) <= readBatch) {
-			length += int64(p.Frames[end])
-			end++
-		}
-		sealed, err := v.readRange(ctx, name, offset, length)
-		if err != nil {
-			return objectError(name, err)
-		}
-		offset += length
-		for ; i < end; i++ {
-			size := int(min(FrameSize, p.Stream-uint64(i)*FrameSize))
-			plain, err = v.openFrame(plain[:0], box, uint32(i), head, sealed[:p.Frames[i]], size)
-			if err != nil {
-				return damaged(name, fmt.Errorf("frame %d: %w", i, err))
-			}
-			sealed = sealed[p.Frames[i]:]
-			if err := f(i, plain); err != nil {
-				return err
-			}
-		}
-	}
-	return nil
 }
 
 // readRange reads exactly length bytes, also from a store that gives fewer

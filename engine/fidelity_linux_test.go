@@ -1,0 +1,190 @@
+package engine
+
+import (
+	"crypto/sha256"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+
+	"golang.org/x/sys/unix"
+)
+
+// looked is what this test itself sees of a tree, with its own system calls:
+// by name, one line of everything that a restore must bring back. Names of one
+// file are told by the first of them.
+func looked(t *testing.T, root string) map[string]string {
+	t.Helper()
+	all, first := map[string]string{}, map[uint64]string{}
+	err := filepath.WalkDir(root, func(path string, _ fs.DirEntry, err error) error {
+		var st unix.Stat_t
+		if err == nil {
+			err = unix.Lstat(path, &st)
+		}
+		if err != nil {
+			return err
+		}
+		name := strings.TrimPrefix(path, root)
+		line := fmt.Sprintf("%o %d:%d %d.%09d", st.Mode, st.Uid, st.Gid, st.Mtim.Sec, st.Mtim.Nsec)
+		switch st.Mode & unix.S_IFMT {
+		case unix.S_IFREG:
+			content, err := os.ReadFile(path)
+			if err != nil {
+				return err
+			}
+			line += fmt.Sprintf(" %d %x", st.Size, sha256.Sum256(content))
+			if _, ok := first[st.Ino]; !ok {
+				first[st.Ino] = name
+			}
+			line += fmt.Sprintf(" %d names, one is %s", st.Nlink, first[st.Ino])
+		case unix.S_IFLNK:
+			target, err := os.Readlink(path)
+			if err != nil {
+				return err
+			}
+			line += " " + target
+		case unix.S_IFCHR, unix.S_IFBLK:
+			line += fmt.Sprintf(" %x", st.Rdev)
+		}
+		all[name] = line + xattrs(t, path)
+		return nil
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return all
+}
+
+// xattrs are the extended attributes of an entry.
+func xattrs(t *testing.T, path string) (line string) {
+	t.Helper()
+	names := make([]byte, 64<<10)
+	n, err := unix.Llistxattr(path, names)
+	if errors.Is(err, unix.ENOTSUP) {
+		return ""
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	list := strings.Split(string(names[:n]), "\x00")
+	slices.Sort(list)
+	for _, name := range list {
+		if name == "" || strings.HasPrefix(name, "security.selinux") {
+			continue
+		}
+		value := make([]byte, 64<<10)
+		n, err := unix.Lgetxattr(path, name, value)
+		if err != nil {
+			t.Fatalf("%s of %s: %v", name, path, err)
+		}
+		line += fmt.Sprintf(" %s=%x", name, value[:n])
+	}
+	return line
+}
+
+// acl is an ACL as the kernel takes it: owner, user 1234, group, mask, others.
+func acl() []byte {
+	b := []byte{2, 0, 0, 0}
+	for _, e := range [][3]uint32{{1, 6, ^uint32(0)}, {2, 4, 1234}, {4, 4, ^uint32(0)}, {0x10, 4, ^uint32(0)}, {0x20, 0, ^uint32(0)}} {
+		b = append(b, byte(e[0]), 0, byte(e[1]), 0, byte(e[2]), byte(e[2]>>8), byte(e[2]>>16), byte(e[2]>>24))
+	}
+	return b
+}
+
+// rich makes a tree of everything that Linux keeps of files. What the file
+// system refuses is left out, and said.
+func rich(t *testing.T, root string) {
+	t.Helper()
+	if err := os.MkdirAll(filepath.Join(root, "d/sub"), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	at := func(name string) string { return filepath.Join(root, name) }
+	for i, name := range []string{"plain", "d/one", "d/acl", "d/cap", "d/xattr", "d/readonly", "d/setuid"} {
+		if err := os.WriteFile(at(name), noise(uint64(i), 5000*i), 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	f, err := os.Create(at("d/sparse"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, err = f.WriteAt([]byte("in the middle"), 3<<20)
+	if err := errors.Join(err, f.Truncate(9<<20+17), f.Close()); err != nil {
+		t.Fatal(err)
+	}
+	capability := []byte{1, 0, 0, 2, 0, 4, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0}
+	for what, do := range map[string]func() error{
+		"hard link in the directory": func() error { return os.Link(at("d/one"), at("d/two")) },
+		"hard link elsewhere":        func() error { return os.Link(at("d/one"), at("d/sub/three")) },
+		"hard link of an empty file": func() error { return os.Link(at("plain"), at("z")) },
+		"user attribute":             func() error { return unix.Setxattr(at("d/xattr"), "user.holm", []byte("\x00\xff"), 0) },
+		"empty attribute":            func() error { return unix.Setxattr(at("d/readonly"), "user.empty", nil, 0) },
+		"attribute of a directory":   func() error { return unix.Setxattr(at("d/sub"), "user.dir", []byte("d"), 0) },
+		"trusted attribute":          func() error { return unix.Setxattr(at("d/xattr"), "trusted.holm", []byte("t"), 0) },
+		"capability":                 func() error { return unix.Setxattr(at("d/cap"), "security.capability", capability, 0) },
+		"ACL":                        func() error { return unix.Setxattr(at("d/acl"), "system.posix_acl_access", acl(), 0) },
+		"default ACL":                func() error { return unix.Setxattr(at("d/sub"), "system.posix_acl_default", acl(), 0) },
+		"fifo":                       func() error { return unix.Mkfifo(at("d/fifo"), 0o640) },
+		"device":                     func() error { return unix.Mknod(at("d/null"), unix.S_IFCHR|0o600, int(unix.Mkdev(1, 3))) },
+		"owner":                      func() error { return os.Lchown(at("d/setuid"), 1234, 2345) },
+		"symbolic link":              func() error { return os.Symlink("no/where\xff", at("d/link")) },
+	} {
+		if err := do(); err != nil {
+			t.Logf("left out, %s: %v", what, err)
+		}
+	}
+	if err := errors.Join(unix.Chmod(at("d/readonly"), 0o400), unix.Chmod(at("d/setuid"), 0o4755)); err != nil {
+		t.Fatal(err)
+	}
+	for i, name := range []string{"d/sparse", "d/acl", "d/link", "plain", "d/sub", "d"} {
+		ts := []unix.Timespec{{Nsec: unix.UTIME_OMIT}, {Sec: 1_500_000_000 + int64(i), Nsec: 123456789}}
+		if err := unix.UtimesNanoAt(unix.AT_FDCWD, at(name), ts, unix.AT_SYMLINK_NOFOLLOW); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
+// blocks is how many bytes a file takes on the disk.
+func blocks(t *testing.T, path string) int64 {
+	t.Helper()
+	var st unix.Stat_t
+	if err := unix.Stat(path, &st); err != nil {
+		t.Fatal(err)
+	}
+	return int64(st.Blocks) * 512
+}
+
+func comesBack(t *testing.T, dir string) {
+	t.Helper()
+	s := newScene(t)
+	s.src = filepath.Join(dir, "src")
+	rich(t, s.src)
+	s.backupOf(s.src)
+	want := looked(t, s.src)
+	to := filepath.Join(dir, "to")
+	for _, overwrite := range []bool{false, true} {
+		r, err := s.restoreTo(RestoreOptions{To: to, Overwrite: overwrite})
+		if err != nil || len(r.Problems) > 0 {
+			t.Fatalf("problems %v, %v", r.Problems, err)
+		}
+		sameTrees(t, want, looked(t, filepath.Join(to, "src")))
+		if had, has := blocks(t, filepath.Join(s.src, "d/sparse")), blocks(t, filepath.Join(to, "src/d/sparse")); has > had+64<<10 {
+			t.Errorf("the sparse file takes %d bytes, and took %d", has, had)
+		}
+		if names, err := os.ReadDir(to); err != nil || len(names) != 1 {
+			t.Errorf("%v is left behind, %v", names, err)
+		}
+	}
+}
+
+func TestEverythingThatLinuxKeepsOfFilesComesBack(t *testing.T) {
+	t.Run("temporary directory", func(t *testing.T) { comesBack(t, t.TempDir()) })
+	t.Run("tmpfs", func(t *testing.T) { comesBack(t, mounted(t, "tmpfs", "")) })
+	for fsType, size := range map[string]int64{"ext4": 64 << 20, "xfs": 320 << 20, "btrfs": 128 << 20} {
+		t.Run(fsType, func(t *testing.T) { comesBack(t, mounted(t, fsType, imageOf(t, fsType, size))) })
+	}
+}

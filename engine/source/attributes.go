@@ -1,0 +1,141 @@
+package source
+
+import (
+	"cmp"
+	"os/user"
+	"slices"
+	"strconv"
+	"strings"
+)
+
+// An Attribute is an extended attribute of an entry.
+type Attribute struct{ Name, Value string }
+
+// Attributes that no system has: what else is known of a file is kept under
+// these names; docs/vault-format.md, section 8.
+const (
+	// AttributeFlags has a letter for each flag, rising: a append-only, d not
+	// dumped, i immutable, t access time not kept.
+	AttributeFlags = "holm.flags"
+	// AttributeSparse says that the file had holes.
+	AttributeSparse = "holm.sparse"
+)
+
+// kept reports whether an attribute of the system is worth keeping: what the
+// user, root or an ACL said, and not what the system makes by itself.
+func kept(name string) bool {
+	for _, prefix := range []string{"user.", "trusted.", "com.apple."} {
+		if strings.HasPrefix(name, prefix) {
+			return true
+		}
+	}
+	return name == "security.capability" || isACL(name)
+}
+
+// isACL reports whether an attribute is an ACL. It is set after the mode,
+// which it refines; everything else before: a mode can forbid it.
+func isACL(name string) bool { return strings.HasPrefix(name, "system.posix_acl_") }
+
+func sortAttributes(list []Attribute) {
+	slices.SortFunc(list, func(a, b Attribute) int { return cmp.Compare(a.Name, b.Name) })
+}
+
+// attribute returns the value of an attribute of the entry.
+func (e *Entry) attribute(name string) (value string, ok bool) {
+	for _, a := range e.Attributes {
+		if a.Name == name {
+			return a.Value, true
+		}
+	}
+	return "", false
+}
+
+// WasSparse reports whether the file had holes.
+func (e *Entry) WasSparse() bool {
+	_, ok := e.attribute(AttributeSparse)
+	return ok
+}
+
+// maxOwners bounds how many names Owners remembers.
+const maxOwners = 4096
+
+// Owners looks up the names of users and groups, each once. It is for one
+// goroutine.
+type Owners struct {
+	users, groups     map[uint32]string
+	userIDs, groupIDs map[string]uint32
+}
+
+// remember looks up with f what the map does not have.
+func remember[K comparable, V any](m *map[K]V, k K, f func(K) V) V {
+	v, ok := (*m)[k]
+	if !ok {
+		if *m == nil || len(*m) >= maxOwners {
+			*m = map[K]V{}
+		}
+		v = f(k)
+		(*m)[k] = v
+	}
+	return v
+}
+
+// Names are the names of a user and a group, empty where there is none.
+func (o *Owners) Names(uid, gid uint32) (owner, group string) {
+	owner = remember(&o.users, uid, func(id uint32) string {
+		u, err := user.LookupId(strconv.FormatUint(uint64(id), 10))
+		if err != nil {
+			return ""
+		}
+		return u.Username
+	})
+	group = remember(&o.groups, gid, func(id uint32) string {
+		g, err := user.LookupGroupId(strconv.FormatUint(uint64(id), 10))
+		if err != nil {
+			return ""
+		}
+		return g.Name
+	})
+	return owner, group
+}
+
+// IDs are the numbers that the names of a user and a group have here: uid and
+// gid where they have none.
+func (o *Owners) IDs(owner, group string, uid, gid uint32) (uint32, uint32) {
+	if owner != "" {
+		uid = idOr(uid, remember(&o.userIDs, owner, func(name string) uint32 {
+			u, err := user.Lookup(name)
+			if err != nil {
+				return noID
+			}
+			return parseID(u.Uid)
+		}))
+	}
+	if group != "" {
+		gid = idOr(gid, remember(&o.groupIDs, group, func(name string) uint32 {
+			g, err := user.LookupGroup(name)
+			if err != nil {
+				return noID
+			}
+			return parseID(g.Gid)
+		}))
+	}
+	return uid, gid
+}
+
+// noID is no number of a user or group; the system means "as it is" by it.
+const noID = ^uint32(0)
+
+func idOr(other, id uint32) uint32 {
+	if id == noID {
+		return other
+	}
+	return id
+}
+
+func parseID(s string) uint32 {
+	n, err := strconv.ParseUint(s, 10, 32)
+	if err != nil {
+		return noID
+	}
+	return uint32(n)
+}

@@ -1,0 +1,38 @@
+package source
+
+import (
+	"errors"
+
+	"golang.org/x/sys/unix"
+)
+
+// Finish gives the file at a path, which is open, the metadata of e, as
+// SetMetadata does, and closes it. What it has already is not set again.
+// refused is about metadata, err about content.
+func (t *Tree) Finish(f *NewFile, _ string, e Entry) (refused, err error) {
+	var problems []error
+	mode := f.is.mode
+	if t.own && (f.is.uid != e.UID || f.is.gid != e.GID) {
+		problems = append(problems, failed("chown", f.name, unix.Fchown(f.fd, int(e.UID), int(e.GID))))
+		mode &^= SetUID | SetGID
+	}
+	problems = append(problems, setAttributes(&e, false, func(name string, value []byte) error { return unix.Fsetxattr(f.fd, name, value, 0) }))
+	if mode != e.Mode&ModeMask || mode != f.is.mode {
+		problems = append(problems, failed("chmod", f.name, unix.Fchmod(f.fd, e.Mode&ModeMask)))
+	}
+	problems = append(problems, setAttributes(&e, true, func(name string, value []byte) error { return unix.Fsetxattr(f.fd, name, value, 0) }))
+	problems = append(problems, failed("utimensat", f.name, utimes(f.fd, "", e.ModTime)))
+	if e.ModTime.rare() {
+		var st unix.Stat_t
+		err := unix.Fstat(f.fd, &st)
+		there := entryOf(f.name, &st)
+		if err == nil {
+			err = wideTimes(f.fd, "", &there)
+		}
+		if err == nil {
+			err = checkModTime(there, e)
+		}
+		problems = append(problems, err)
+	}
+	return errors.Join(problems...), f.Close()
+}

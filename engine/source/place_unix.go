@@ -1,0 +1,250 @@
+//go:build !windows
+
+package source
+
+import (
+	"errors"
+	"io/fs"
+	"os"
+	"slices"
+	"sync"
+
+	"golang.org/x/sys/unix"
+)
+
+// A place is an open directory of a Tree. Everything happens relative to its
+// handle, one name at a time, links not followed: no path leads outside.
+type place struct {
+	fd   int
+	held held // under Tree.mu
+
+	mu    sync.Mutex
+	given given
+}
+
+// given is what the last new file that was looked at in a directory got of
+// the umask, a default ACL, or the group of the directory. The next one that
+// asks for the same mode gets the same.
+type given struct {
+	known    bool
+	asked    uint32
+	mode     uint32
+	uid, gid uint32
+}
+
+// openPlace opens the directory at a path of the system.
+func openPlace(path string) (*place, error) {
+	fd, err := openatRetry(unix.AT_FDCWD, path, unix.O_DIRECTORY|unix.O_RDONLY|unix.O_CLOEXEC)
+	if err != nil {
+		return nil, &fs.PathError{Op: "open", Path: path, Err: err}
+	}
+	return &place{fd: fd}, nil
+}
+
+func (p *place) close() error { return unix.Close(p.fd) }
+
+// failed makes the error of a system call on a name.
+func failed(op, name string, err error) error {
+	if err == nil {
+		return nil
+	}
+	return &fs.PathError{Op: op, Path: name, Err: err}
+}
+
+// enter opens a directory that is one.
+func (p *place) enter(name string) (*place, error) {
+	fd, err := openatRetry(p.fd, name, unix.O_DIRECTORY|unix.O_NOFOLLOW|unix.O_RDONLY|unix.O_CLOEXEC)
+	if errors.Is(err, unix.ENOTDIR) || errors.Is(err, unix.ELOOP) {
+		return nil, inTheWay(name)
+	}
+	if err != nil {
+		return nil, failed("open", name, err)
+	}
+	return &place{fd: fd}, nil
+}
+
+func (p *place) mkdir(name string) error {
+	return failed("mkdir", name, unix.Mkdirat(p.fd, name, newDirMode))
+}
+
+func (p *place) symlink(target, name string) error {
+	return failed("symlink", name, unix.Symlinkat(target, p.fd, name))
+}
+
+func (p *place) link(old string, to *place, name string) error {
+	return failed("link", name, unix.Linkat(p.fd, old, to.fd, name, 0))
+}
+
+func (p *place) special(name string, e Entry) error { return makeSpecial(p.fd, name, e) }
+
+func (p *place) remove(name string) error {
+	err := unix.Unlinkat(p.fd, name, 0)
+	if err == unix.EISDIR || err == unix.EPERM {
+		if rerr := unix.Unlinkat(p.fd, name, unix.AT_REMOVEDIR); rerr != unix.ENOTDIR {
+			err = rerr
+		}
+	}
+	return failed("remove", name, err)
+}
+
+func (p *place) rename(old, name string) error {
+	return failed("rename", name, unix.Renameat(p.fd, old, p.fd, name))
+}
+
+func (p *place) lstat(name string) (Entry, error) { return lstatAt(p.fd, name, name, name) }
+
+func (p *place) names() ([]string, error) {
+	fd, err := openatRetry(p.fd, ".", unix.O_DIRECTORY|unix.O_RDONLY|unix.O_CLOEXEC)
+	if err != nil {
+		return nil, failed("open", ".", err)
+	}
+	f := os.NewFile(uintptr(fd), ".")
+	defer f.Close()
+	names, err := f.Readdirnames(-1)
+	slices.Sort(names)
+	return names, err
+}
+
+// ours reports whether a new file in the directory will belong to the owner
+// of e, as far as is known.
+func (p *place) ours(e Entry) bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.given.known {
+		return p.given.uid == e.UID && p.given.gid == e.GID
+	}
+	return int(e.UID) == os.Geteuid()
+}
+
+// create makes a new file.
+func (p *place) create(name string, mode uint32) (*NewFile, error) {
+	const flags = unix.O_RDWR | unix.O_CREAT | unix.O_EXCL | unix.O_NOFOLLOW | unix.O_CLOEXEC
+	fd, err := unix.Openat(p.fd, name, flags, mode)
+	for err == unix.EINTR {
+		fd, err = unix.Openat(p.fd, name, flags, mode)
+	}
+	if err != nil {
+		return nil, failed("open", name, err)
+	}
+	f := &NewFile{fd: fd, name: name}
+	if f.is, err = p.gives(fd, mode); err != nil {
+		return nil, errors.Join(failed("fstat", name, err), f.Close(), p.remove(name))
+	}
+	return f, nil
+}
+
+// gives is what a new file got that asked for a mode. It looks at one file of
+// a directory and mode, not at each.
+func (p *place) gives(fd int, mode uint32) (given, error) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.given.known && p.given.asked == mode {
+		return p.given, nil
+	}
+	g, err := look(fd)
+	g.asked = mode
+	if err == nil {
+		p.given = g
+	}
+	return g, err
+}
+
+// look asks for mode and owner of an open file.
+func look(fd int) (given, error) {
+	var st unix.Stat_t
+	if err := unix.Fstat(fd, &st); err != nil {
+		return given{}, err
+	}
+	return given{known: true, mode: uint32(st.Mode) & ModeMask, uid: st.Uid, gid: st.Gid}, nil
+}
+
+// openFile opens a regular file that is there.
+func (p *place) openFile(name string) (*NewFile, error) {
+	fd, err := openatRetry(p.fd, name, unix.O_RDWR|unix.O_NOFOLLOW|unix.O_NONBLOCK|unix.O_NOCTTY|unix.O_CLOEXEC)
+	if err == unix.ELOOP || err == unix.EISDIR || err == unix.ENXIO {
+		return nil, failed("open", name, ErrNotRegular)
+	}
+	if err != nil {
+		return nil, failed("open", name, err)
+	}
+	var st unix.Stat_t
+	if err = unix.Fstat(fd, &st); err == nil && st.Mode&unix.S_IFMT != unix.S_IFREG {
+		err = ErrNotRegular
+	}
+	if err != nil {
+		return nil, errors.Join(failed("open", name, err), unix.Close(fd))
+	}
+	return &NewFile{fd: fd, name: name, is: given{known: true, mode: uint32(st.Mode) & ModeMask, uid: st.Uid, gid: st.Gid}}, nil
+}
+
+// setMetadata sets what SetMetadata promises.
+func (p *place) setMetadata(name string, e Entry, own bool) error {
+	there, err := p.lstat(name)
+	if err != nil {
+		return err
+	}
+	if there.Kind != e.Kind || there.Special != e.Special {
+		return failed("setting the metadata", name, ErrInTheWay)
+	}
+	var problems []error
+	mode := there.Mode
+	if own && (there.UID != e.UID || there.GID != e.GID) {
+		problems = append(problems, failed("chown", name, unix.Fchownat(p.fd, name, int(e.UID), int(e.GID), unix.AT_SYMLINK_NOFOLLOW)))
+		mode &^= SetUID | SetGID // the kernel may have taken them away
+	}
+	problems = append(problems, p.setAttributes(name, &e, false))
+	if e.Kind != Symlink && (mode != e.Mode&ModeMask || mode != there.Mode) {
+		problems = append(problems, failed("chmod", name, chmodAt(p.fd, name, e.Mode&ModeMask)))
+	}
+	problems = append(problems, p.setAttributes(name, &e, true))
+	problems = append(problems, failed("utimensat", name, setModTime(p.fd, name, e.ModTime)))
+	if e.ModTime.rare() {
+		if there, err = p.lstat(name); err == nil {
+			err = checkModTime(there, e)
+		}
+		problems = append(problems, err)
+	}
+	return errors.Join(problems...)
+}
+
+// A NewFile is a file of a Tree that is being written.
+type NewFile struct {
+	fd   int
+	name string
+	is   given
+}
+
+// Write writes at the place where the last Write ended.
+func (f *NewFile) Write(b []byte) (n int, err error) {
+	for n < len(b) {
+		m, err := unix.Write(f.fd, b[n:])
+		if err != nil && err != unix.EINTR {
+			return n, failed("write", f.name, err)
+		}
+		n += max(m, 0)
+	}
+	return n, nil
+}
+
+// WriteAt writes at an offset.
+func (f *NewFile) WriteAt(b []byte, offset int64) (n int, err error) {
+	for n < len(b) {
+		m, err := unix.Pwrite(f.fd, b[n:], offset+int64(n))
+		if err != nil && err != unix.EINTR {
+			return n, failed("write", f.name, err)
+		}
+		n += max(m, 0)
+	}
+	return n, nil
+}
+
+// Truncate sets the size of the file; what it grows by is a hole.
+func (f *NewFile) Truncate(size int64) error {
+	return failed("truncate", f.name, unix.Ftruncate(f.fd, size))
+}
+
+// Sync brings the content to the disk.
+func (f *NewFile) Sync() error { return failed("fsync", f.name, unix.Fsync(f.fd)) }
+
+// Close closes the file.
+func (f *NewFile) Close() error { return failed("close", f.name, unix.Close(f.fd)) }
