@@ -20,11 +20,13 @@ var broughtBy = map[string]string{
 	"holm":    "", // made by the test
 	"unshare": "util-linux", "tar": "tar", "zstd": "zstd", "debootstrap": "debootstrap",
 	"cpio": "cpio", "createrepo_c": "createrepo-c", "gpg": "gnupg", "gpgconf": "gnupg", "gpgv": "gpgv", "lintian": "lintian", "man": "man-db",
-	"rpm": "rpm", "rpm2cpio": "rpm2cpio", "rpmbuild": "rpm", "rpmkeys": "rpm", "rpmlint": "rpmlint", "sq": "sq", "sqv": "sqv",
+	"ssh-keygen": "openssh-client",
+	"rpm":        "rpm", "rpm2cpio": "rpm2cpio", "rpmbuild": "rpm", "rpmkeys": "rpm", "rpmlint": "rpmlint", "sq": "sq", "sqv": "sqv",
 }
 
-// noProgram are packages without a program that a test runs by name.
-var noProgram = []string{"debian-archive-keyring", "ca-certificates"}
+// noProgram are packages without a program that a test runs by name; those of
+// OpenSSH are run by their path.
+var noProgram = []string{"debian-archive-keyring", "ca-certificates", "openssh-server", "openssh-sftp-server"}
 
 // runners are the functions that take the name of a program, and as which
 // of their arguments.

@@ -5,7 +5,7 @@
 # on a system without apt, it says what is left out, and fails if CI=true.
 set -eu
 
-packages='debootstrap debian-archive-keyring zstd util-linux tar cpio ca-certificates rpm rpm2cpio createrepo-c gnupg gpgv sq sqv lintian rpmlint man-db'
+packages='debootstrap debian-archive-keyring zstd util-linux tar cpio ca-certificates rpm rpm2cpio createrepo-c gnupg gpgv sq sqv lintian rpmlint man-db openssh-client openssh-server openssh-sftp-server'
 
 missing=''
 for package in $packages; do
