@@ -9,6 +9,8 @@ import (
 	"path/filepath"
 	"strconv"
 	"strings"
+
+	"github.com/minio/minio-go/v7/pkg/s3utils"
 )
 
 // ErrLocation is returned for a text that names no store.
@@ -86,8 +88,8 @@ func parseS3(text string) (*S3Config, error) {
 	}
 	c := &S3Config{Endpoint: u.Host, Plain: u.Scheme == "http"}
 	c.Bucket, c.Prefix, _ = strings.Cut(strings.Trim(u.Path, "/"), "/")
-	if c.Bucket == "" {
-		return nil, errors.New("it names no bucket")
+	if err := s3utils.CheckValidBucketName(c.Bucket); err != nil {
+		return nil, fmt.Errorf("it names no bucket: %w", err)
 	}
 	if c.Prefix != "" && c.Prefix != path.Clean(c.Prefix) || strings.HasPrefix(c.Prefix, "..") {
 		return nil, errors.New("the prefix is no plain path")

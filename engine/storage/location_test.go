@@ -15,8 +15,8 @@ func TestLocationIsReadAsItIsWritten(t *testing.T) {
 		"s3://bucket/a/b/?region=eu-central-1": S3Config{Endpoint: "s3.amazonaws.com", Bucket: "bucket", Prefix: "a/b",
 			Region: "eu-central-1"},
 		"s3:https://host:9000/bucket/vault":              S3Config{Endpoint: "host:9000", Bucket: "bucket", Prefix: "vault", Region: "us-east-1"},
-		"s3:http://127.0.0.1:1/b?region=x&style=dns":     S3Config{Endpoint: "127.0.0.1:1", Plain: true, Bucket: "b", Region: "x", DNS: true},
-		"s3:https://host/b?style=path":                   S3Config{Endpoint: "host", Bucket: "b", Region: "us-east-1"},
+		"s3:http://127.0.0.1:1/bkt?region=x&style=dns":   S3Config{Endpoint: "127.0.0.1:1", Plain: true, Bucket: "bkt", Region: "x", DNS: true},
+		"s3:https://host/bkt?style=path":                 S3Config{Endpoint: "host", Bucket: "bkt", Region: "us-east-1"},
 		"sftp://me@nas.example:2222/srv/vault/":          sftpPlace{"me", "nas.example", "2222", "/srv/vault"},
 		"sftp://nas/srv/with%20blank":                    sftpPlace{"", "nas", "", "/srv/with blank"},
 		"sftp:me@nas:backup/vault":                       sftpPlace{"me", "nas", "", "backup/vault"},
@@ -47,8 +47,8 @@ func TestLocationIsReadAsItIsWritten(t *testing.T) {
 }
 
 func TestLocationThatNamesNoStoreIsRefused(t *testing.T) {
-	for _, text := range []string{"", "s3:", "s3://", "s3:bucket", "s3:ftp://host/bucket", "s3:https://host", "s3:https://key:secret@host/b",
-		"s3://b?regoin=x", "s3:https://host/b#x", "s3://b/../x", "s3://b/a//b", "sftp:", "sftp://", "sftp://host", "sftp://host/",
+	for _, text := range []string{"", "s3:", "s3://", "s3:bucket", "s3:ftp://host/bucket", "s3:https://host", "s3:https://key:secret@host/bkt",
+		"s3://bkt?regoin=x", "s3:https://host/bkt#x", "s3://bkt/../x", "s3://bkt/a//b", "s3://b", "s3://_/x", "sftp:", "sftp://", "sftp://host", "sftp://host/",
 		"sftp:host", "sftp:host:", "sftp://me:secret@host/x", "sftp://-oProxyCommand=x/y", "sftp:-oProxyCommand=x:y", "sftp:-l@host:y",
 		"sftp:host name:y", "sftp://host:99999/x", "sftp://host/x?y"} {
 		if l, err := ParseLocation(text); !errors.Is(err, ErrLocation) {
