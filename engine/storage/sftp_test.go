@@ -146,6 +146,7 @@ func TestContextThatEndsInAPutEndsItAtOnce(t *testing.T) {
 }
 
 func TestServerThatFallsSilentIsGivenUp(t *testing.T) {
+	needServer(t, "/bin/sh")
 	for name, command := range map[string][]string{"from the start": {"/bin/sh", "-c", "read x; read y"}, "and ends": {"/bin/sh", "-c", "echo nobody is here >&2"}} {
 		s := openSFTP(t, storage.SFTPConfig{Command: command, Root: "/vault", Stall: 50 * time.Millisecond})
 		r := storage.NewRetry(s, storage.RetryOptions{Sleep: noSleep})
