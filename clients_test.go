@@ -21,12 +21,14 @@ var broughtBy = map[string]string{
 	"unshare": "util-linux", "tar": "tar", "zstd": "zstd", "debootstrap": "debootstrap",
 	"cpio": "cpio", "createrepo_c": "createrepo-c", "gpg": "gnupg", "gpgconf": "gnupg", "gpgv": "gpgv", "lintian": "lintian", "man": "man-db",
 	"rpm": "rpm", "rpm2cpio": "rpm2cpio", "rpmbuild": "rpm", "rpmkeys": "rpm", "rpmlint": "rpmlint", "sq": "sq", "sqv": "sqv",
-	"strace": "strace", "gcc": "gcc",
+	"strace": "strace", "gcc": "gcc", "ssh-keygen": "openssh-client",
 }
 
 // noProgram are packages without a program that a test runs by name; those of
-// qemu-user stand in tables.
-var noProgram = []string{"debian-archive-keyring", "ca-certificates", "libc6-dev", "qemu-user", "xfsprogs", "btrfs-progs"}
+// qemu-user stand in tables, those of OpenSSH are run by their path, and mount
+// and mkfs find theirs.
+var noProgram = []string{"debian-archive-keyring", "ca-certificates", "libc6-dev", "qemu-user", "xfsprogs", "btrfs-progs",
+	"openssh-server", "openssh-sftp-server"}
 
 // runners are the functions that take the name of a program, and as which
 // of their arguments.

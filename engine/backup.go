@@ -106,11 +106,11 @@ func (e *Engine) run(ctx context.Context, paths []string, o BackupOptions, repor
 // ownDirectories are the directories whose contents would grow by being backed
 // up: under the names we know them by, and under their real ones.
 func (e *Engine) ownDirectories() (list []string) {
-	for _, dir := range []string{e.dataDir, e.state.state.Vault} {
-		if abs, err := filepath.Abs(dir); err == nil {
+	for _, own := range e.ownPlaces() {
+		if abs, err := filepath.Abs(own.path); err == nil {
 			list = append(list, abs)
 		}
-		if real, err := filepath.EvalSymlinks(dir); err == nil {
+		if real, err := filepath.EvalSymlinks(own.path); err == nil {
 			list = append(list, real)
 		}
 	}

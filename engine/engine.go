@@ -43,6 +43,7 @@ type Engine struct {
 	dataDir string
 	lock    *dataLock
 	state   *stateFile
+	store   storage.Store
 	vault   *vault.Vault
 	catalog *catalog.Catalog
 	device  backup.Device
@@ -85,31 +86,30 @@ func open(ctx context.Context, o OpenOptions, wrap storeOf) (_ *Engine, err erro
 	if e.state, err = loadState(o.DataDir); err != nil {
 		return nil, err
 	}
-	if err := e.openVault(ctx, o.Vault, wrap); err != nil {
+	if err := e.openVault(ctx, o, wrap); err != nil {
 		return nil, err
 	}
 	return e, e.openCatalog(ctx)
 }
 
 // openVault opens the vault of the state with the device's own key.
-func (e *Engine) openVault(ctx context.Context, moved string, wrap storeOf) error {
+func (e *Engine) openVault(ctx context.Context, o OpenOptions, wrap storeOf) error {
 	where := e.state.state.Vault
-	if moved != "" {
-		abs, err := filepath.Abs(moved)
-		if err != nil {
-			return fmt.Errorf("finding the vault: %w", err)
-		}
-		where = abs
+	if o.Vault != "" {
+		where = o.Vault
 	}
-	dir, err := storage.OpenDir(where)
+	at, err := storage.ParseLocation(where)
 	if err != nil {
+		return err
+	}
+	if e.store, err = storage.Open(at, o.Store); err != nil {
 		return err
 	}
 	var id seal.Hash
 	if err := hexTo(id[:], e.state.state.VaultID); err != nil {
 		return err
 	}
-	if e.vault, err = find(ctx, wrap(dir), where, &id); err != nil {
+	if e.vault, err = find(ctx, wrap(e.store), at, &id); err != nil {
 		return err
 	}
 	key, err := e.identity()
@@ -122,8 +122,8 @@ func (e *Engine) openVault(ctx context.Context, moved string, wrap storeOf) erro
 	if e.device.Card, err = e.vault.ReadCard(ctx, e.state.Head().Device); err != nil {
 		return err
 	}
-	if where != e.state.state.Vault {
-		e.state.state.Vault = where
+	if at.String() != e.state.state.Vault {
+		e.state.state.Vault = at.String()
 		return e.state.save()
 	}
 	return nil
@@ -131,10 +131,10 @@ func (e *Engine) openVault(ctx context.Context, moved string, wrap storeOf) erro
 
 // find is vault.Find, for which a directory without a vault is most often a
 // disk that is not mounted.
-func find(ctx context.Context, s storage.Store, where string, id *seal.Hash) (*vault.Vault, error) {
+func find(ctx context.Context, s storage.Store, at storage.Location, id *seal.Hash) (*vault.Vault, error) {
 	v, err := vault.Find(ctx, s, id)
 	if errors.Is(err, vault.ErrNoVault) {
-		return nil, fmt.Errorf("%s: %w: %w", where, err, ErrUnreachable)
+		return nil, fmt.Errorf("%s: %w: %w", at, err, ErrUnreachable)
 	}
 	return v, err
 }
@@ -208,10 +208,13 @@ func (e *Engine) Close() error {
 	if e.catalog != nil {
 		problems = append(problems, e.catalog.Close())
 	}
+	if e.store != nil {
+		problems = append(problems, storage.Close(e.store))
+	}
 	if e.lock != nil {
 		problems = append(problems, e.lock.release())
 	}
-	e.catalog, e.lock = nil, nil
+	e.catalog, e.store, e.lock = nil, nil, nil
 	return errors.Join(problems...)
 }
 

@@ -24,6 +24,10 @@ var (
 	ErrJoined = errors.New("this data directory belongs to a vault already")
 	// ErrUnreachable: the store of the vault cannot be used now.
 	ErrUnreachable = storage.ErrUnreachable
+	// ErrDenied: the store of the vault answers, but not to us.
+	ErrDenied = storage.ErrDenied
+	// ErrLocation: the text names no place for a vault.
+	ErrLocation = storage.ErrLocation
 	// ErrNoVault: there is no vault in that store.
 	ErrNoVault = vault.ErrNoVault
 	// ErrOtherVault: the vault there is not the one of the data directory.

@@ -8,7 +8,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"path/filepath"
 	"strings"
 	"time"
 
@@ -17,18 +16,14 @@ import (
 	"holm.example/engine/vault"
 )
 
-// Init makes a vault in a directory that is empty or missing, and makes the
-// data directory its first device.
+// Init makes a vault in a store that is empty, or a directory that is missing,
+// and makes the data directory its first device.
 func Init(ctx context.Context, o Options) (Info, error) { return initVault(ctx, o, same) }
 
 func initVault(ctx context.Context, o Options, wrap storeOf) (Info, error) {
-	return enter(ctx, o, func(where string) (*vault.Vault, error) {
-		dir, err := storage.CreateDir(where)
-		if err != nil {
-			return nil, err
-		}
-		s := wrap(dir)
-		if err := checkEmpty(ctx, s, where); err != nil {
+	return enter(ctx, o, storage.Create, func(s storage.Store, at storage.Location) (*vault.Vault, error) {
+		s = wrap(s)
+		if err := checkEmpty(ctx, s, at); err != nil {
 			return nil, err
 		}
 		if err := storage.Probe(ctx, s, o.now()); err != nil {
@@ -66,12 +61,11 @@ func establish(ctx context.Context, v *vault.Vault) error {
 func Join(ctx context.Context, o Options) (Info, error) { return join(ctx, o, same) }
 
 func join(ctx context.Context, o Options, wrap storeOf) (Info, error) {
-	return enter(ctx, o, func(where string) (*vault.Vault, error) {
-		dir, err := storage.OpenDir(where)
-		if err != nil {
-			return nil, err
-		}
-		v, err := find(ctx, wrap(dir), where, nil)
+	open := func(_ context.Context, at storage.Location, o storage.OpenOptions) (storage.Store, error) {
+		return storage.Open(at, o)
+	}
+	return enter(ctx, o, open, func(s storage.Store, at storage.Location) (*vault.Vault, error) {
+		v, err := find(ctx, wrap(s), at, nil)
 		if err != nil {
 			return nil, err
 		}
@@ -82,30 +76,39 @@ func join(ctx context.Context, o Options, wrap storeOf) (Info, error) {
 	}, func(context.Context, *vault.Vault) error { return nil })
 }
 
-// enter is what Init and Join share: get an unlocked vault, add a device to
-// it, commit, remember.
-func enter(ctx context.Context, o Options, get func(where string) (*vault.Vault, error),
+// enter is what Init and Join share: open a store, get an unlocked vault, add
+// a device to it, commit, remember.
+func enter(ctx context.Context, o Options,
+	open func(context.Context, storage.Location, storage.OpenOptions) (storage.Store, error),
+	get func(storage.Store, storage.Location) (*vault.Vault, error),
 	commit func(context.Context, *vault.Vault) error) (info Info, err error) {
 	if len(o.Passphrase) == 0 {
 		return info, ErrNoPassphrase
 	}
-	where, err := filepath.Abs(o.Vault)
+	at, err := storage.ParseLocation(o.Vault)
 	if err != nil {
-		return info, fmt.Errorf("finding the vault: %w", err)
-	}
-	if err := checkBeside(o.DataDir, where); err != nil {
 		return info, err
+	}
+	if dir, ok := at.Directory(); ok {
+		if err := checkBeside(o.DataDir, dir); err != nil {
+			return info, err
+		}
 	}
 	lock, err := makeDataDir(o.DataDir, o.now())
 	if err != nil {
 		return info, err
 	}
 	defer func() { err = errors.Join(err, lock.release()) }()
-	v, err := get(where)
+	store, err := open(ctx, at, o.Store)
 	if err != nil {
 		return info, err
 	}
-	f := &stateFile{dir: o.DataDir, state: state{Vault: where, VaultID: hex.EncodeToString(v.ID[:])}}
+	defer func() { err = errors.Join(err, storage.Close(store)) }()
+	v, err := get(store, at)
+	if err != nil {
+		return info, err
+	}
+	f := &stateFile{dir: o.DataDir, state: state{Vault: at.String(), VaultID: hex.EncodeToString(v.ID[:])}}
 	if err := f.newDevice(ctx, v, o.DeviceName, o.now(), rand.Reader); err != nil {
 		return info, err
 	}
@@ -144,7 +147,7 @@ func newVault(s storage.Store, sizes vault.ChunkSizes) (*vault.Vault, error) {
 
 // checkEmpty returns ErrVaultExists or ErrNotEmpty unless the store holds
 // nothing, or what an interrupted Init left.
-func checkEmpty(ctx context.Context, s storage.Store, where string) error {
+func checkEmpty(ctx context.Context, s storage.Store, where storage.Location) error {
 	for o, err := range s.List(ctx, "") {
 		if err != nil {
 			return err

@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"holm.example/engine/seal"
+	"holm.example/engine/storage"
 	"holm.example/engine/vault"
 )
 
@@ -12,8 +13,10 @@ import (
 type Options struct {
 	// DataDir is the data directory to make; it must not belong to a vault.
 	DataDir string
-	// Vault is the directory of the vault.
+	// Vault is where the vault is: a storage.Location.
 	Vault string
+	// Store says how its store is used.
+	Store storage.OpenOptions
 	// Passphrase opens the vault; it is not kept.
 	Passphrase []byte
 	// DeviceName is what people call this device; it is stored sealed.
@@ -40,8 +43,11 @@ type Info struct {
 // OpenOptions are what Open needs.
 type OpenOptions struct {
 	DataDir string
-	// Vault, if not empty, is where the vault is now; it is remembered.
+	// Vault, if not empty, is where the vault is now, a storage.Location; it
+	// is remembered.
 	Vault string
+	// Store says how its store is used.
+	Store storage.OpenOptions
 	// Now is the clock; nil means time.Now.
 	Now func() time.Time
 	// Note tells the person a thing worth a line, such as a catalog that is

@@ -6,13 +6,21 @@ import (
 	"path/filepath"
 
 	"holm.example/engine/source"
+	"holm.example/engine/storage"
 )
 
 // ownPlace is a directory in which holm alone writes.
 type ownPlace struct{ what, path string }
 
 func (e *Engine) ownPlaces() []ownPlace {
-	return []ownPlace{{"the vault", e.state.state.Vault}, {"the data directory", e.dataDir}}
+	places := []ownPlace{{"the data directory", e.dataDir}}
+	// A vault elsewhere is no directory of this machine.
+	if at, err := storage.ParseLocation(e.state.state.Vault); err == nil {
+		if dir, ok := at.Directory(); ok {
+			places = append(places, ownPlace{"the vault", dir})
+		}
+	}
+	return places
 }
 
 // checkApart returns ErrOwnPlace if a path is, or is below, a directory of

@@ -28,7 +28,7 @@ const (
 // two files, each: magic, generation (8 bytes), length (4), JSON, hash (32).
 // The newer of those that are intact counts.
 type state struct {
-	Vault       string   `json:"vault"` // directory of the vault
+	Vault       string   `json:"vault"` // storage.Location of the vault
 	VaultID     string   `json:"vault_id"`
 	DeviceID    string   `json:"device_id"`
 	DeviceName  string   `json:"device_name"`

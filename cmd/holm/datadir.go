@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"path/filepath"
 	"strings"
+
+	"holm.example/engine/storage"
 )
 
 // dataDir is the directory of this device's state, absolute.
@@ -25,7 +27,7 @@ func (a *app) dataDir() (string, error) {
 	return absolute(dir)
 }
 
-// vault is the vault that the command line or the environment names, absolute,
+// vault is where the command line or the environment says that the vault is,
 // or "" for the one that the data directory belongs to.
 func (a *app) vault() (string, error) {
 	dir := a.vaultFlag
@@ -35,7 +37,14 @@ func (a *app) vault() (string, error) {
 	if dir == "" {
 		return "", nil
 	}
-	return absolute(dir)
+	return place(dir)
+}
+
+// place is the place of a vault as it is remembered: of a directory the
+// absolute path.
+func place(text string) (string, error) {
+	at, err := storage.ParseLocation(text)
+	return at.String(), err
 }
 
 // vaultToOpen is the vault of init and join: the argument, or what vault says.
@@ -43,14 +52,14 @@ func (a *app) vaultToOpen(args []string) (string, error) {
 	if len(args) == 0 {
 		dir, err := a.vault()
 		if err == nil && dir == "" {
-			err = &usageError{"no vault given", `say where: "holm init DIR", or --vault, or HOLM_VAULT`}
+			err = &usageError{"no vault given", `say where: "holm init VAULT", or --vault, or HOLM_VAULT`}
 		}
 		return dir, err
 	}
 	if a.vaultFlag != "" && a.vaultFlag != args[0] {
 		return "", &usageError{"two vaults given: " + quoteName(args[0]) + " and " + quoteName(a.vaultFlag), "leave --vault out"}
 	}
-	return absolute(args[0])
+	return place(args[0])
 }
 
 func absolute(path string) (string, error) {

@@ -15,15 +15,17 @@ func newInit(a *app) *cobra.Command {
 		name string
 	)
 	cmd := &cobra.Command{
-		Use:   "init [DIR]",
+		Use:   "init [VAULT]",
 		Short: "make a new vault",
-		Long: `Make a new vault in DIR, which must be empty or not be there, and make this
-device its first one.
+		Long: `Make a new vault and make this device its first one. The place must be empty;
+a directory is made if it is not there, a bucket must be there.
 
 The passphrase is asked for twice. It is needed again only by "holm join" on
 another device, or here if the data directory is lost. Nobody can open the
 vault without it or a device that has joined: write it down.`,
 		Example: `  holm init /mnt/disk/vault
+  holm init sftp://me@nas.example/srv/vault
+  holm init s3:https://s3.example/my-bucket/vault
   holm init /mnt/disk/vault --passphrase-file ~/.holm-passphrase
   pass show holm | holm init /mnt/disk/vault --passphrase-fd 0`,
 		GroupID: groupVault,
@@ -72,7 +74,7 @@ func (a *app) enter(cmd *cobra.Command, args []string, from *passphraseSource, n
 		do, what = engine.Init, "made"
 	}
 	info, err := do(cmd.Context(), engine.Options{
-		DataDir: dataDir, Vault: vault, Passphrase: pass, DeviceName: name, Now: a.now,
+		DataDir: dataDir, Vault: vault, Passphrase: pass, DeviceName: name, Now: a.now, Store: a.store(),
 	})
 	if err != nil {
 		return err

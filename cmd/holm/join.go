@@ -8,13 +8,14 @@ func newJoin(a *app) *cobra.Command {
 		name string
 	)
 	cmd := &cobra.Command{
-		Use:   "join [DIR]",
+		Use:   "join [VAULT]",
 		Short: "make this device one of an existing vault",
-		Long: `Make this device one of the vault in DIR: it can restore what every device has
-backed up, and back up into the same vault. A new machine needs nothing for it
-but the vault and the passphrase.`,
+		Long: `Make this device one of a vault that is there: it can restore what every device
+has backed up, and back up into the same vault. A new machine needs nothing for
+it but the vault and the passphrase.`,
 		Example: `  holm join /mnt/disk/vault
   holm join /mnt/disk/vault --device-name new-laptop
+  holm join sftp:me@nas.example:vault
   holm join /mnt/disk/vault --passphrase-file ~/.holm-passphrase`,
 		GroupID: groupVault,
 		Args:    arguments(cobra.MaximumNArgs(1)),

@@ -18,7 +18,7 @@ func (a *app) with(ctx context.Context, do func(*engine.Engine) error) (err erro
 	if err != nil {
 		return err
 	}
-	e, err := engine.Open(ctx, engine.OpenOptions{DataDir: dataDir, Vault: vault, Now: a.now, Note: a.ui.warn})
+	e, err := engine.Open(ctx, engine.OpenOptions{DataDir: dataDir, Vault: vault, Now: a.now, Note: a.ui.warn, Store: a.store()})
 	if err != nil {
 		return err
 	}
@@ -69,9 +69,11 @@ func occasions() []occasion {
 		{engine.ErrNewer, exitFailed, "install the newest holm on this device"},
 		{engine.ErrLost, exitDamaged, `if there is a newer copy of the vault, put it back; else "holm join DIR --data-dir NEW" makes a new device that goes on`},
 		{engine.ErrDamaged, exitDamaged, `keep the vault as it is; "holm check --read-data" names everything that is damaged`},
-		{engine.ErrNoVault, exitUnreachable, "is the disk mounted? --vault says where the vault is now"},
-		{engine.ErrUnreachable, exitUnreachable, "is the disk mounted? --vault says where the vault is now"},
-		{engine.ErrNotCreateOnly, exitFailed, "put the vault on a file system with hard links, or one that can refuse to replace a file"},
+		{engine.ErrLocation, exitUsage, `"holm --help" shows how the place of a vault is written`},
+		{engine.ErrNoVault, exitUnreachable, "is the disk mounted, the server up? --vault says where the vault is now"},
+		{engine.ErrUnreachable, exitUnreachable, "is the disk mounted, the server up? --vault says where the vault is now"},
+		{engine.ErrDenied, exitUnreachable, `for SFTP, "ssh HOST" must work without a question; for S3, see --s3-credentials and AWS_ACCESS_KEY_ID`},
+		{engine.ErrNotCreateOnly, exitFailed, "put the vault on a file system with hard links, or one that can refuse to replace a file; a service must honour If-None-Match"},
 		{engine.ErrNoSnapshot, exitFailed, `"holm snapshots" lists them`},
 		{engine.ErrAmbiguous, exitFailed, "give more digits of the id"},
 		{engine.ErrNoPath, exitFailed, `"holm ls" lists what is there`},

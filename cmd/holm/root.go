@@ -18,6 +18,7 @@ type app struct {
 
 	dataDirFlag string
 	vaultFlag   string
+	storeFlags  storeFlags
 }
 
 func newApp() *app {
@@ -31,14 +32,22 @@ const (
 	groupOther  = "other"
 )
 
-const rootIntro = `holm backs up files into a vault: a directory in which everything is encrypted
-before it arrives, equal content is stored once, and any number of devices can
-back up at the same time. Whoever keeps the vault can neither read what is in
-it nor change it without being noticed.
+const rootIntro = `holm backs up files into a vault: a directory, a bucket of an S3 service or a
+directory of an SFTP server, in which everything is encrypted before it
+arrives, equal content is stored once, and any number of devices can back up
+at the same time. Whoever keeps the vault can neither read what is in it nor
+change it without being noticed.
 
-Start with "holm init DIR" and "holm backup PATH". The passphrase that init asks
-for is needed again only on another device ("holm join DIR") or when this one
-is lost: keep it safe, there is no other way in.
+Start with "holm init VAULT" and "holm backup PATH". The passphrase that init
+asks for is needed again only on another device ("holm join VAULT") or when
+this one is lost: keep it safe, there is no other way in.
+
+A VAULT is written in one of these ways:
+  /mnt/disk/vault                          a directory
+  sftp://user@host/path                    over SFTP, by your own ssh
+  sftp:user@host:path                      the same, from the home directory
+  s3://bucket/prefix                       Amazon S3
+  s3:https://host:port/bucket/prefix       another S3 service
 
 Answers go to standard output, everything else to standard error. With --json
 every answer is one JSON object a line.`
@@ -52,6 +61,10 @@ func environment() []meaning {
 		{"HOLM_VAULT", "the vault, if --vault is not given"},
 		{"HOLM_DATA_DIR", "the data directory, if --data-dir is not given"},
 		{"HOLM_PASSPHRASE_FILE", "the passphrase file, if --passphrase-file is not given"},
+		{"HOLM_SSH", "the command in place of ssh, if --ssh is not given"},
+		{"HOLM_S3_CREDENTIALS", "the file of S3 keys, if --s3-credentials is not given"},
+		{"AWS_ACCESS_KEY_ID", "the name of the key of S3"},
+		{"AWS_SECRET_ACCESS_KEY", "the key of S3"},
 	}
 }
 
@@ -127,7 +140,8 @@ func newRoot(a *app) *cobra.Command {
 	root.Flags().BoolVar(&version, "version", false, "print version, commit and keys, and exit")
 	globals := root.PersistentFlags()
 	globals.StringVar(&a.dataDirFlag, "data-dir", "", "`directory` of this device's state and catalog (default "+defaultDataDirText+")")
-	globals.StringVar(&a.vaultFlag, "vault", "", "`directory` of the vault, if it is not where it was")
+	globals.StringVar(&a.vaultFlag, "vault", "", "`place` of the vault, if it is not where it was")
+	a.storeFlags.register(globals)
 	globals.BoolVar(&a.ui.json, "json", false, "answer with one JSON object a line")
 	globals.BoolVarP(&a.ui.quiet, "quiet", "q", false, "print answers that were asked for and errors, nothing else")
 	globals.BoolVarP(&a.ui.verbose, "verbose", "v", false, "say more about what is done")

@@ -21,7 +21,7 @@ import (
 )
 
 func TestMain(m *testing.M) {
-	testscript.Main(m, map[string]func(){"holm": main})
+	testscript.Main(m, map[string]func(){"holm": main, "fakessh": fakeSSH})
 }
 
 func TestScripts(t *testing.T) {
@@ -33,7 +33,12 @@ func TestScripts(t *testing.T) {
 			e.Setenv("TZ", "UTC")
 			return os.Mkdir(filepath.Join(e.WorkDir, "home"), 0o700)
 		},
-		Condition: condition,
+		Condition: func(cond string) (bool, error) {
+			if cond == "sftp" {
+				return hasSFTP(), nil
+			}
+			return condition(cond)
+		},
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
 			"newvault": newVault,
 			"noise":    noise,
@@ -47,6 +52,7 @@ func TestScripts(t *testing.T) {
 			"large":    large,
 			"sametree": sameTree,
 			"capture":  capture,
+			"serves3":  serveS3,
 		},
 		RequireUniqueNames: true,
 	})

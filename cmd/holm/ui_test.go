@@ -42,6 +42,8 @@ func TestEveryErrorOfTheEngineHasItsExitCodeAndAHint(t *testing.T) {
 		engine.ErrOtherVault:      7,
 		engine.ErrAlreadyRunning:  5,
 		engine.ErrUnreachable:     6,
+		engine.ErrDenied:          6,
+		engine.ErrLocation:        2,
 		engine.ErrNoVault:         6,
 		engine.ErrDamaged:         4,
 		engine.ErrLost:            4,

@@ -1,7 +1,6 @@
 package storage
 
 import (
-	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -11,8 +10,6 @@ import (
 	"os"
 	"path"
 	"path/filepath"
-	"slices"
-	"strings"
 	"sync"
 	"syscall"
 	"time"
@@ -275,61 +272,15 @@ func (d *Dir) List(ctx context.Context, prefix string) iter.Seq2[Object, error] 
 			yield(Object{}, unreachable(d.root, err))
 			return
 		}
-		d.list(ctx, path.Dir("/" + prefix + "x")[1:], prefix, yield)
+		tree{ctx, prefix, d.readDir, yield}.list(path.Dir("/" + prefix + "x")[1:])
 	}
 }
 
-// list walks the objects below dir; it reports whether to go on.
-func (d *Dir) list(ctx context.Context, dir, prefix string, yield func(Object, error) bool) bool {
+// readDir reads a directory; one that is not there has no entries.
+func (d *Dir) readDir(dir string) ([]fs.DirEntry, error) {
 	entries, err := os.ReadDir(d.path(dir))
 	if errors.Is(missing(err), fs.ErrNotExist) {
-		return true // the prefix goes through what is not there, or is an object
+		return nil, nil // the prefix goes through what is not there, or is an object
 	}
-	if err == nil {
-		err = ctx.Err()
-	}
-	if err != nil {
-		yield(Object{}, fmt.Errorf("listing %s: %w", dir, err))
-		return false
-	}
-	// A directory sorts as its name and a slash, as its objects do.
-	key := func(e fs.DirEntry) string {
-		if e.IsDir() {
-			return e.Name() + "/"
-		}
-		return e.Name()
-	}
-	slices.SortFunc(entries, func(a, b fs.DirEntry) int { return cmp.Compare(key(a), key(b)) })
-	for _, e := range entries {
-		// Temporary files of ours, and what file managers, NAS boxes and file
-		// systems leave behind (.DS_Store, lost+found), are not objects.
-		if CheckName(e.Name()) != nil {
-			continue
-		}
-		name := path.Join(dir, e.Name())
-		if e.IsDir() {
-			full := name + "/"
-			if strings.HasPrefix(full, prefix) || strings.HasPrefix(prefix, full) {
-				if !d.list(ctx, name, prefix, yield) {
-					return false
-				}
-			}
-			continue
-		}
-		if !strings.HasPrefix(name, prefix) {
-			continue
-		}
-		info, err := e.Info()
-		if errors.Is(err, fs.ErrNotExist) {
-			continue // removed meanwhile
-		}
-		if err != nil {
-			yield(Object{}, fmt.Errorf("listing %s: %w", name, err))
-			return false
-		}
-		if info.Mode().IsRegular() && !yield(Object{name, info.Size()}, nil) {
-			return false
-		}
-	}
-	return true
+	return entries, err
 }

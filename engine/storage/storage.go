@@ -1,5 +1,6 @@
-// Package storage is the dumb object store under a vault, and its form in a
-// directory.
+// Package storage is the dumb object store under a vault, and its forms: a
+// directory, a bucket of an S3-compatible service, a directory of an SFTP
+// server.
 //
 // It promises what the commit protocol needs and nothing else: an object that
 // Put returned nil for survives a power cut, is seen whole by every later Get
@@ -7,6 +8,32 @@
 // one name exactly one succeeds. Names are slash-separated; what is stored is
 // bytes that the store need not understand. storagetest holds the suite that
 // every store passes.
+//
+// # Asking again
+//
+// A store over a network (S3, SFTP) marks the errors that may pass: no
+// connection, no answer, a server that is busy. It never asks again itself.
+// Retry does, in this one way, so that what create-only means stays exact:
+//
+//   - A Put whose first attempt says ErrExists has lost to somebody else, and
+//     says so. That decides a race, and nothing is compared.
+//   - An attempt that ends without an answer may have put the object. Every
+//     later attempt of the same call looks first. An object with exactly the
+//     bytes of the body is taken for that attempt's: the Put has succeeded.
+//     One with other bytes is somebody else's: ErrExists. If it cannot be
+//     read, neither is said, and the error is that of the reading.
+//   - An attempt that is still under way when a later one succeeds, or that
+//     arrives hours later, finds the name taken: the server refuses it.
+//
+// The second rule is as good as create-only because no two writers of a vault
+// have the same bytes for one name: names or bodies hold random numbers of
+// their writer (of a segment the incarnation; docs/vault-format.md, sections 8
+// and 13). Two calls with equal bodies could both be told of success if the
+// answer of one was lost; nobody commits by such bodies.
+//
+// A Delete that is asked again can meet an object that was created meanwhile
+// under the same name; no name of a vault but vault.json and its copy is used
+// twice, and these two are put back by whoever finds them missing.
 package storage
 
 import (
@@ -64,6 +91,9 @@ var (
 	ErrShort = errors.New("object ends too early")
 	// ErrUnreachable is returned when the store itself cannot be used now.
 	ErrUnreachable = errors.New("store cannot be reached")
+	// ErrDenied is returned when the store answers, but not to us: a key that
+	// is missing, wrong or has too few rights, or a host key nobody knows.
+	ErrDenied = errors.New("store denies access")
 	// ErrName is returned for a name that no object can have.
 	ErrName = errors.New("not an object name")
 	// ErrNotCreateOnly is returned by Probe for a store that overwrites.
@@ -160,6 +190,14 @@ func Tidy(ctx context.Context, s Store, name string, before time.Time) error {
 		return nil
 	}
 	return t.Tidy(ctx, name, before)
+}
+
+// Close ends the connections of a store, if it has any.
+func Close(s Store) error {
+	if c, ok := s.(io.Closer); ok {
+		return c.Close()
+	}
+	return nil
 }
 
 // Body makes the body of a Put from bytes.

@@ -20,6 +20,10 @@ import (
 // device would.
 type Place func() storage.Store
 
+// SameBytes is the name whose Puts of equal bodies must be told apart. A test
+// that wraps the store in faults and in storage.Retry keeps the faults from it.
+const SameBytes = "packs/same"
+
 // Suite runs the conformance tests. empty makes a new place without objects.
 //
 // No test uses a name that is also the directory of another name: what a
@@ -31,6 +35,7 @@ func Suite(t *testing.T, empty func(t *testing.T) Place) {
 	}{
 		{"an object is read back whole by another device", readBack},
 		{"a name is given away once", createOnly},
+		{"equal bytes do not make a name free", sameBytes},
 		{"of many concurrent Puts of one name exactly one succeeds", oneWinner},
 		{"the same body can be put again", bodyAgain},
 		{"a body that fails leaves no object", bodyFails},
@@ -99,7 +104,7 @@ func readBack(t *testing.T, place Place) {
 
 func createOnly(t *testing.T, place Place) {
 	put(t, place(), "packs/a", "first")
-	for _, second := range []string{"second", "first", ""} {
+	for _, second := range []string{"second", ""} {
 		err := place().Put(t.Context(), "packs/a", storage.Body([]byte(second)))
 		if !errors.Is(err, storage.ErrExists) {
 			t.Errorf("Put of %q over another object: %v, want ErrExists", second, err)
@@ -107,6 +112,15 @@ func createOnly(t *testing.T, place Place) {
 	}
 	wantContent(t, place(), "packs/a", "first")
 	wantNames(t, place(), "", "packs/a")
+}
+
+// sameBytes uses the name SameBytes: whoever asks again after faults may take
+// the object for its own.
+func sameBytes(t *testing.T, place Place) {
+	put(t, place(), SameBytes, "first")
+	if err := place().Put(t.Context(), SameBytes, storage.Body([]byte("first"))); !errors.Is(err, storage.ErrExists) {
+		t.Errorf("Put of the same bytes: %v, want ErrExists", err)
+	}
 }
 
 func oneWinner(t *testing.T, place Place) {

@@ -1,0 +1,12 @@
+//go:build !windows
+
+package storage
+
+import (
+	"os/exec"
+	"syscall"
+)
+
+// ownGroup keeps an interrupt that is typed at the terminal from the program:
+// what is being put is finished first.
+func ownGroup(cmd *exec.Cmd) { cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true} }
