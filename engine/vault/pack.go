@@ -184,6 +184,35 @@ func (v *Vault) openFrame(dst []byte, box *seal.Box, part uint32, head, sealed [
 // calls f with the plaintext of each, which is valid during the call. Each
 // byte is read from the store once. Damage is ErrDamaged, naming the pack.
 func (v *Vault) ReadFrames(ctx context.Context, p *Pack, first, last int, f func(index int, data []byte) error) error {
+	var plain []byte
+	return v.sealedFrames(ctx, p, first, last, func(box *seal.Box, i int, head, sealed []byte) (err error) {
+		size := int(min(FrameSize, p.Stream-uint64(i)*FrameSize))
+		plain, err = v.openFrame(plain[:0], box, uint32(i), head, sealed, size)
+		if err != nil {
+			return damaged(p.ID.Name(), fmt.Errorf("frame %d: %w", i, err))
+		}
+		return f(i, plain)
+	})
+}
+
+// CheckSeals opens the seal of every frame of a pack and inflates none: what
+// it accepts is as its device wrote it. f is called after each frame.
+func (v *Vault) CheckSeals(ctx context.Context, p *Pack, f func(index int)) error {
+	var plain []byte
+	return v.sealedFrames(ctx, p, 0, len(p.Frames)-1, func(box *seal.Box, i int, head, sealed []byte) error {
+		opened, err := box.Open(plain[:0], uint32(i), head, sealed)
+		if err != nil {
+			return damaged(p.ID.Name(), fmt.Errorf("frame %d: %w", i, err))
+		}
+		plain = opened
+		f(i)
+		return nil
+	})
+}
+
+// sealedFrames reads the frames from first to last and calls f with each as
+// it is stored, with the box and the prefix that open it.
+func (v *Vault) sealedFrames(ctx context.Context, p *Pack, first, last int, f func(box *seal.Box, i int, head, sealed []byte) error) error {
 	name := p.ID.Name()
 	if first < 0 || last >= len(p.Frames) || first > last {
 		return damaged(name, fmt.Errorf("frames %d to %d of %d: %w", first, last, len(p.Frames), ErrMalformed))
@@ -197,7 +226,6 @@ func (v *Vault) ReadFrames(ctx context.Context, p *Pack, first, last int, f func
 	for _, n := range p.Frames[:first] {
 		offset += int64(n)
 	}
-	var plain []byte
 	for i := first; i <= last; {
 		end, length := i, int64(0)
 		for end <= last && (end == i || length+int64(p.Frames[end]) <= readBatch) {
@@ -210,15 +238,10 @@ func (v *Vault) ReadFrames(ctx context.Context, p *Pack, first, last int, f func
 		}
 		offset += length
 		for ; i < end; i++ {
-			size := int(min(FrameSize, p.Stream-uint64(i)*FrameSize))
-			plain, err = v.openFrame(plain[:0], box, uint32(i), head, sealed[:p.Frames[i]], size)
-			if err != nil {
-				return damaged(name, fmt.Errorf("frame %d: %w", i, err))
-			}
-			sealed = sealed[p.Frames[i]:]
-			if err := f(i, plain); err != nil {
+			if err := f(box, i, head, sealed[:p.Frames[i]]); err != nil {
 				return err
 			}
+			sealed = sealed[p.Frames[i]:]
 		}
 	}
 	return nil
