@@ -121,7 +121,7 @@ func (s *scene) restore(data, at string) string {
 func (s *scene) check(data string, readData bool) (problems []Problem) {
 	s.t.Helper()
 	s.with(data, func(e *Engine) {
-		r, err := e.Check(s.t.Context(), CheckOptions{ReadData: readData})
+		r, err := e.Check(s.t.Context(), CheckOptions{ReadData: readData, Deep: readData})
 		if err != nil {
 			s.t.Fatal(err)
 		}

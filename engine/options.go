@@ -173,9 +173,12 @@ type RestoreReport struct {
 
 // CheckOptions say how deep to check.
 type CheckOptions struct {
-	// ReadData reads every pack and verifies every seal and chunk id.
+	// ReadData reads every pack and verifies every seal.
 	ReadData bool
-	// Progress is called now and then, from one goroutine; it may be nil.
+	// Deep inflates everything as well and verifies every chunk id.
+	Deep bool
+	// Progress is called now and then, never by two goroutines at once; it may
+	// be nil.
 	Progress func(Progress)
 }
 

@@ -275,7 +275,7 @@ func (e *Engine) restore(ctx context.Context, o RestoreOptions, report *RestoreR
 func (e *Engine) Check(ctx context.Context, o CheckOptions) (CheckReport, error) {
 	report := CheckReport{Started: e.now()}
 	err := e.withCatalog(ctx, func() error {
-		q := upkeep.Request{Vault: e.vault, Catalog: e.catalog, Own: e.state.Head(), ReadData: o.ReadData, Now: e.now}
+		q := upkeep.Request{Vault: e.vault, Catalog: e.catalog, Own: e.state.Head(), ReadData: o.ReadData, Deep: o.Deep, Now: e.now}
 		if o.Progress != nil {
 			q.Progress = func(object string, r *upkeep.Report) {
 				o.Progress(Progress{Path: object, Files: r.Packs, Bytes: r.ReadBytes, Problems: int64(len(r.Problems))})

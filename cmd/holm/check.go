@@ -8,24 +8,42 @@ import (
 	"holm.example/engine"
 )
 
+// The values of check --read-data.
+const (
+	readSeals = "seals"
+	readDeep  = "deep"
+)
+
 func newCheck(a *app) *cobra.Command {
-	var readData bool
+	var depth string
 	cmd := &cobra.Command{
 		Use:   "check",
 		Short: "verify the vault",
 		Long: `Verify the vault: that every journal is whole and signed, and that everything a
-snapshot needs is there. With --read-data all data is read and verified too,
-which takes as long as reading the whole vault.
+snapshot needs is there. With --read-data all data is read and every seal is
+opened, which finds every changed bit. With --read-data=deep everything is
+inflated and every chunk compared with its id too.
 
 Damage is named object by object; the exit code is then 4.`,
-		Example: "  holm check\n  holm check --read-data",
+		Example: "  holm check\n  holm check --read-data\n  holm check --read-data=deep",
 		GroupID: groupVault,
 		Args:    arguments(cobra.NoArgs),
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			return a.check(cmd, engine.CheckOptions{ReadData: readData, Progress: a.showProgress("checking")})
+			o := engine.CheckOptions{Progress: a.showProgress("checking")}
+			switch depth {
+			case "":
+			case readSeals:
+				o.ReadData = true
+			case readDeep:
+				o.ReadData, o.Deep = true, true
+			default:
+				return usage(cmd, fmt.Sprintf("--read-data=%s: it is %s or %s", depth, readSeals, readDeep))
+			}
+			return a.check(cmd, o)
 		},
 	}
-	cmd.Flags().BoolVar(&readData, "read-data", false, "read and verify all data as well")
+	cmd.Flags().StringVar(&depth, "read-data", "", "read all data and open every seal; `deep`: verify every chunk id too")
+	cmd.Flags().Lookup("read-data").NoOptDefVal = readSeals
 	return cmd
 }
 

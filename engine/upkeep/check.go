@@ -2,10 +2,11 @@
 //
 // It promises that Check finds every object that a restore of any mark would
 // miss or be refused: it reads every journal anew from the store, compares
-// the catalog's memory of packs and chunks with it, and with ReadData opens
-// every seal and computes every chunk id. What it finds names the object; a
-// catalog that differs is catalog.ErrDamaged, and no damage of the vault. It
-// writes nothing.
+// the catalog's memory of packs and chunks with it, with ReadData opens every
+// seal, and with Deep inflates every frame and computes every chunk id too.
+// What it finds names the object; a catalog that differs is
+// catalog.ErrDamaged, and no damage of the vault. It writes nothing, and what
+// it holds in memory does not grow with the number of packs and chunks.
 package upkeep
 
 import (
@@ -14,7 +15,7 @@ import (
 	"fmt"
 	"maps"
 	"slices"
-	"strings"
+	"sync"
 	"time"
 
 	"holm.example/engine/catalog"
@@ -33,9 +34,11 @@ type Request struct {
 	Vault    *vault.Vault
 	Catalog  *catalog.Catalog
 	Own      vault.Head // what this device knows to have committed
-	ReadData bool
+	ReadData bool       // open every seal
+	Deep     bool       // inflate everything and compute every chunk id
 	Now      func() time.Time
-	// Progress is called at most every tenth of a second; it may be nil.
+	// Progress is called at most every tenth of a second, never by two
+	// goroutines at once; it may be nil.
 	Progress func(object string, r *Report)
 }
 
@@ -62,15 +65,14 @@ type check struct {
 	Request
 	ctx    context.Context
 	report *Report
-	packs  map[string]int64      // object name → size, as listed
-	added  map[vault.PackID]bool // packs that a segment has named
+	mu     sync.Mutex // guards report and told while packs are checked
 	told   time.Time
 }
 
 // Check checks the vault. The error is one that ended the check: of the store,
 // of the catalog or of the context; damage is in the report.
 func Check(ctx context.Context, q Request) (*Report, error) {
-	c := &check{Request: q, ctx: ctx, report: &Report{}, packs: map[string]int64{}, added: map[vault.PackID]bool{}}
+	c := &check{Request: q, ctx: ctx, report: &Report{}}
 	if err := q.Catalog.Verify(ctx); err != nil {
 		return c.report, err
 	}
@@ -87,12 +89,6 @@ func Check(ctx context.Context, q Request) (*Report, error) {
 		if err := c.found(vault.KeysPrefix, err); err != nil {
 			return c.report, err
 		}
-	}
-	for o, err := range q.Vault.Store.List(ctx, vault.PacksPrefix) {
-		if err != nil {
-			return c.report, fmt.Errorf("listing packs: %w", err)
-		}
-		c.packs[o.Name] = o.SizeBytes
 	}
 	if err := c.journals(); err != nil {
 		return c.report, err
@@ -224,9 +220,14 @@ func (c *check) journal(id seal.ID, seen map[uint64][]seal.Hash) (vault.Head, er
 			}
 		}
 		c.report.Segments++
+		added := map[seal.ID]bool{} // packs that the segment has named
 		err = s.Each(func(_ int, op vault.Operation) error {
 			if add, ok := op.(*vault.PackAdd); ok && s.Seq <= folded.Head.Seq {
-				return c.packAdd(s.Head, add)
+				if added[add.Random] {
+					return nil // only the first PackAdd of a pack counts
+				}
+				added[add.Random] = true
+				return c.Catalog.CheckPack(s.Device, s.Seq, add)
 			}
 			return c.operation(name, op)
 		})
@@ -248,17 +249,6 @@ func (c *check) journal(id seal.ID, seen map[uint64][]seal.Hash) (vault.Head, er
 	return head, nil
 }
 
-// packAdd checks that the catalog, through which chunks are found, has a pack
-// as its segment names it. Only the first PackAdd of a pack counts.
-func (c *check) packAdd(at vault.Head, add *vault.PackAdd) error {
-	id := vault.PackID{Device: at.Device, Seq: at.Seq, Random: add.Random}
-	if c.added[id] {
-		return nil
-	}
-	c.added[id] = true
-	return c.Catalog.CheckPack(at.Device, at.Seq, add)
-}
-
 // operation checks what an operation refers to.
 func (c *check) operation(segment string, op vault.Operation) error {
 	if err := vault.CheckLevel(op); err != nil {
@@ -277,83 +267,4 @@ func (c *check) operation(segment string, op vault.Operation) error {
 		err = fmt.Errorf("%s: %q: %w", segment, put.Name, err)
 	}
 	return c.found(segment, err)
-}
-
-// allPacks checks the packs that segments name, and counts the others.
-func (c *check) allPacks() error {
-	count, err := c.Catalog.Count()
-	if err != nil {
-		return err
-	}
-	c.report.Chunks = count
-	named := map[string]bool{}
-	err = c.Catalog.Packs(func(p *vault.Pack) error {
-		if err := c.ctx.Err(); err != nil {
-			return err
-		}
-		c.report.Packs++
-		name := p.ID.Name()
-		named[name] = true
-		c.tell(name)
-		return c.found(name, c.pack(name, p))
-	})
-	for name := range c.packs {
-		if !named[name] {
-			c.report.DeadPacks++
-		}
-	}
-	slices.SortStableFunc(c.report.Problems, func(a, b Problem) int { return strings.Compare(a.Object, b.Object) })
-	return err
-}
-
-// pack checks that a pack is there, with its size, and reads it if asked to.
-func (c *check) pack(name string, p *vault.Pack) error {
-	size, ok := c.packs[name]
-	if !ok {
-		return fmt.Errorf("%s: %w: %w", name, ErrMissing, vault.ErrDamaged)
-	}
-	if uint64(size) != p.SizeBytes {
-		return fmt.Errorf("%s: %d bytes, not %d: %w", name, size, p.SizeBytes, vault.ErrDamaged)
-	}
-	if !c.ReadData {
-		return nil
-	}
-	add, err := c.Vault.ReadTrailer(c.ctx, p.ID, size)
-	if err != nil {
-		return err
-	}
-	if add.Epoch != p.Epoch || vault.NewPack(p.ID.Device, p.ID.Seq, add).Lists != p.Lists {
-		return fmt.Errorf("%s: trailer and segment disagree: %w", name, vault.ErrDamaged)
-	}
-	return c.content(name, p, add.Chunks)
-}
-
-// content computes the id of every chunk of a pack.
-func (c *check) content(name string, p *vault.Pack, chunks []vault.ChunkInfo) error {
-	if len(p.Frames) == 0 {
-		return nil
-	}
-	key := c.Vault.Keys.ChunkKey()
-	var rest []byte // of a chunk that began in an earlier frame
-	err := c.Vault.ReadFrames(c.ctx, p, 0, len(p.Frames)-1, func(i int, data []byte) error {
-		c.report.ReadBytes += int64(p.Frames[i])
-		c.tell(name)
-		for len(chunks) > 0 && len(rest)+len(data) >= int(chunks[0].SizeBytes) {
-			n := int(chunks[0].SizeBytes) - len(rest)
-			content := data[:n]
-			if len(rest) > 0 {
-				content = append(rest, data[:n]...)
-			}
-			if id := chunks[0].ID; key.ID(content) != id {
-				return fmt.Errorf("%s: chunk %x has other content: %w", name, id[:8], vault.ErrDamaged)
-			}
-			data, rest, chunks = data[n:], rest[:0], chunks[1:]
-		}
-		rest = append(rest, data...)
-		return nil
-	})
-	if err == nil && (len(chunks) > 0 || len(rest) > 0) {
-		err = fmt.Errorf("%s: chunks and stream disagree: %w", name, vault.ErrDamaged)
-	}
-	return err
 }

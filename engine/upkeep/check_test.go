@@ -110,19 +110,42 @@ func (s *scene) pack(chunks ...string) (*vault.PackAdd, string) {
 // check checks everything and returns what is wrong.
 func (s *scene) check() (problems []Problem) {
 	s.t.Helper()
+	return s.checkWith(Request{ReadData: true, Deep: true})
+}
+
+// checkWith checks as deep as q says and returns what is wrong.
+func (s *scene) checkWith(q Request) (problems []Problem) {
+	s.t.Helper()
+	return s.reportOf(q).Problems
+}
+
+func (s *scene) reportOf(q Request) *Report {
+	s.t.Helper()
+	r, err := Check(s.t.Context(), s.request(q, s.catalog()))
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	return r
+}
+
+// request is q for this vault and device.
+func (s *scene) request(q Request, c *catalog.Catalog) Request {
+	q.Vault, q.Catalog, q.Own, q.Now = s.v, c, s.head, time.Now
+	return q
+}
+
+// catalog is a new one that has followed the journals.
+func (s *scene) catalog() *catalog.Catalog {
+	s.t.Helper()
 	c, err := catalog.Open(filepath.Join(s.t.TempDir(), "catalog"), s.v.ID, s.t.Logf)
 	if err != nil {
 		s.t.Fatal(err)
 	}
-	defer c.Close()
+	s.t.Cleanup(func() { c.Close() })
 	if _, err := c.Follow(s.t.Context(), s.v); err != nil {
 		s.t.Fatal(err)
 	}
-	r, err := Check(s.t.Context(), Request{Vault: s.v, Catalog: c, Own: s.head, ReadData: true, Now: time.Now})
-	if err != nil {
-		s.t.Fatal(err)
-	}
-	return r.Problems
+	return c
 }
 
 func TestSegmentThatSaysOtherThanThePackIsFound(t *testing.T) {

@@ -30,6 +30,31 @@ func (v *Vault) ReadFrames(ctx context.Context, p *Pack, first, last int, f func
 
 // Read is Vault.ReadFrames with the buffers of the reader.
 func (r *FrameReader) Read(ctx context.Context, p *Pack, first, last int, f func(index int, data []byte) error) error {
+	return r.sealed(ctx, p, first, last, func(i int) (err error) {
+		if len(r.opened) < 1 {
+			return damaged(p.ID.Name(), fmt.Errorf("frame %d: %w", i, ErrMalformed))
+		}
+		size := int(min(FrameSize, p.Stream-uint64(i)*FrameSize))
+		r.plain, err = r.v.codec.inflate(r.plain[:0], r.opened[0], r.opened[1:], size, true)
+		if err != nil {
+			return damaged(p.ID.Name(), fmt.Errorf("frame %d: %w", i, err))
+		}
+		return f(i, r.plain)
+	})
+}
+
+// CheckSeals opens the seal of every frame of a pack and inflates none: what
+// it accepts is as its device wrote it. f is called after each frame.
+func (r *FrameReader) CheckSeals(ctx context.Context, p *Pack, f func(index int)) error {
+	return r.sealed(ctx, p, 0, len(p.Frames)-1, func(i int) error {
+		f(i)
+		return nil
+	})
+}
+
+// sealed reads the frames from first to last and calls f when r.opened is what
+// was sealed in each.
+func (r *FrameReader) sealed(ctx context.Context, p *Pack, first, last int, f func(i int) error) error {
 	name := p.ID.Name()
 	if first < 0 || last >= len(p.Frames) || first > last {
 		return damaged(name, fmt.Errorf("frames %d to %d of %d: %w", first, last, len(p.Frames), ErrMalformed))
@@ -55,27 +80,14 @@ func (r *FrameReader) Read(ctx context.Context, p *Pack, first, last int, f func
 		}
 		offset += length
 		for ; i < end; i++ {
-			size := int(min(FrameSize, p.Stream-uint64(i)*FrameSize))
-			if err := r.open(box, uint32(i), head, sealed[:p.Frames[i]], size); err != nil {
+			if r.opened, err = box.Open(r.opened[:0], uint32(i), head, sealed[:p.Frames[i]]); err != nil {
 				return damaged(name, fmt.Errorf("frame %d: %w", i, err))
 			}
 			sealed = sealed[p.Frames[i]:]
-			if err := f(i, r.plain); err != nil {
+			if err := f(i); err != nil {
 				return err
 			}
 		}
 	}
 	return nil
-}
-
-// open makes r.plain the content of one frame, of size bytes.
-func (r *FrameReader) open(box *seal.Box, part uint32, head, sealed []byte, size int) (err error) {
-	if r.opened, err = box.Open(r.opened[:0], part, head, sealed); err != nil {
-		return err
-	}
-	if len(r.opened) < 1 {
-		return ErrMalformed
-	}
-	r.plain, err = r.v.codec.inflate(r.plain[:0], r.opened[0], r.opened[1:], size, true)
-	return err
 }

@@ -1,0 +1,175 @@
+package upkeep
+
+import (
+	"context"
+	"fmt"
+	"iter"
+	"runtime"
+	"slices"
+	"strings"
+
+	"golang.org/x/sync/errgroup"
+
+	"holm.example/engine/storage"
+	"holm.example/engine/vault"
+)
+
+// maxWorkers bounds how many packs are read at once: each holds some MiB.
+const maxWorkers = 4
+
+// listing walks the packs of the store beside those of the catalog: both come
+// in the order of their names, so that neither is ever held whole.
+type listing struct {
+	next  func() (storage.Object, error, bool)
+	at    storage.Object
+	more  bool
+	extra int64 // objects that nobody asked for
+}
+
+// step goes to the next listed object.
+func (l *listing) step() error {
+	o, err, ok := l.next()
+	if err != nil {
+		return fmt.Errorf("listing packs: %w", err)
+	}
+	l.at, l.more = o, ok
+	return nil
+}
+
+// find goes forward to a name and tells the size of the object, if it is
+// there.
+func (l *listing) find(name string) (size int64, ok bool, err error) {
+	for l.more && l.at.Name < name {
+		l.extra++
+		if err := l.step(); err != nil {
+			return 0, false, err
+		}
+	}
+	if !l.more || l.at.Name != name {
+		return 0, false, nil
+	}
+	size = l.at.SizeBytes
+	return size, true, l.step()
+}
+
+// rest counts what is listed behind the last name.
+func (l *listing) rest() error {
+	for l.more {
+		l.extra++
+		if err := l.step(); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// allPacks checks the packs that segments name, several at once, and counts
+// the others.
+func (c *check) allPacks() error {
+	count, err := c.Catalog.Count()
+	if err != nil {
+		return err
+	}
+	c.report.Chunks = count
+	group, ctx := errgroup.WithContext(c.ctx)
+	group.SetLimit(min(runtime.GOMAXPROCS(0), maxWorkers))
+	next, stop := iter.Pull2(c.Vault.Store.List(c.ctx, vault.PacksPrefix))
+	defer stop()
+	l := &listing{next: next}
+	err = l.step()
+	if err == nil {
+		err = c.Catalog.Packs(func(p *vault.Pack) error {
+			if err := ctx.Err(); err != nil {
+				return err
+			}
+			size, ok, err := l.find(p.ID.Name())
+			if err != nil {
+				return err
+			}
+			group.Go(func() error { return c.onePack(ctx, p, size, ok) })
+			return nil
+		})
+	}
+	// The error of a worker comes first: it has stopped the walk.
+	if failed := group.Wait(); failed != nil {
+		err = failed
+	}
+	if err == nil {
+		err = l.rest()
+	}
+	c.report.DeadPacks = l.extra
+	slices.SortStableFunc(c.report.Problems, func(a, b Problem) int { return strings.Compare(a.Object, b.Object) })
+	return err
+}
+
+// onePack checks a pack and records what it finds.
+func (c *check) onePack(ctx context.Context, p *vault.Pack, size int64, listed bool) error {
+	name := p.ID.Name()
+	c.count(name, func(r *Report) { r.Packs++ })
+	err := c.pack(ctx, name, p, size, listed)
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.found(name, err)
+}
+
+// count changes the report, and tells of it.
+func (c *check) count(object string, change func(*Report)) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	change(c.report)
+	c.tell(object)
+}
+
+// pack checks that a pack is there, with its size, and reads it if asked to.
+func (c *check) pack(ctx context.Context, name string, p *vault.Pack, size int64, listed bool) error {
+	if !listed {
+		return fmt.Errorf("%s: %w: %w", name, ErrMissing, vault.ErrDamaged)
+	}
+	if uint64(size) != p.SizeBytes {
+		return fmt.Errorf("%s: %d bytes, not %d: %w", name, size, p.SizeBytes, vault.ErrDamaged)
+	}
+	if !c.ReadData && !c.Deep {
+		return nil
+	}
+	add, err := c.Vault.ReadTrailer(ctx, p.ID, size)
+	if err != nil {
+		return err
+	}
+	if add.Epoch != p.Epoch || vault.NewPack(p.ID.Device, p.ID.Seq, add).Lists != p.Lists {
+		return fmt.Errorf("%s: trailer and segment disagree: %w", name, vault.ErrDamaged)
+	}
+	if len(p.Frames) == 0 {
+		return nil
+	}
+	read := func(i int) { c.count(name, func(r *Report) { r.ReadBytes += int64(p.Frames[i]) }) }
+	if !c.Deep {
+		return c.Vault.NewFrameReader().CheckSeals(ctx, p, read)
+	}
+	return c.content(ctx, name, p, add.Chunks, read)
+}
+
+// content computes the id of every chunk of a pack.
+func (c *check) content(ctx context.Context, name string, p *vault.Pack, chunks []vault.ChunkInfo, read func(frame int)) error {
+	key := c.Vault.Keys.ChunkKey()
+	var rest []byte // of a chunk that began in an earlier frame
+	err := c.Vault.ReadFrames(ctx, p, 0, len(p.Frames)-1, func(i int, data []byte) error {
+		read(i)
+		for len(chunks) > 0 && len(rest)+len(data) >= int(chunks[0].SizeBytes) {
+			n := int(chunks[0].SizeBytes) - len(rest)
+			content := data[:n]
+			if len(rest) > 0 {
+				content = append(rest, data[:n]...)
+			}
+			if id := chunks[0].ID; key.ID(content) != id {
+				return fmt.Errorf("%s: chunk %x has other content: %w", name, id[:8], vault.ErrDamaged)
+			}
+			data, rest, chunks = data[n:], rest[:0], chunks[1:]
+		}
+		rest = append(rest, data...)
+		return nil
+	})
+	if err == nil && (len(chunks) > 0 || len(rest) > 0) {
+		err = fmt.Errorf("%s: chunks and stream disagree: %w", name, vault.ErrDamaged)
+	}
+	return err
+}
