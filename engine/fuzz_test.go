@@ -83,19 +83,20 @@ func FuzzAnyObjectOfTheStore(f *testing.F) {
 	})
 }
 
-// Whatever stands in the file of a catalog, it is a catalog, or one that is
+// Whatever stands in the overlay of a catalog, it is a catalog, or one that is
 // set aside.
 func FuzzCatalogFile(f *testing.F) {
-	path := filepath.Join(f.TempDir(), "catalog.db")
+	const overlay = "overlay.db"
+	dir := filepath.Join(f.TempDir(), "catalog")
 	quiet := func(string, ...any) {}
-	c, err := catalog.Open(path, seal.Hash{1}, quiet)
+	c, err := catalog.Open(dir, seal.Hash{1}, quiet)
 	if err == nil {
 		err = c.Close()
 	}
 	if err != nil {
 		f.Fatal(err)
 	}
-	good, err := os.ReadFile(path)
+	good, err := os.ReadFile(filepath.Join(dir, overlay))
 	if err != nil {
 		f.Fatal(err)
 	}
@@ -109,11 +110,11 @@ func FuzzCatalogFile(f *testing.F) {
 		b := append([]byte{}, good...)
 		copy(b[int(at)%len(b):], change)
 		b = b[:len(b)-int(cut)%len(b)]
-		path := filepath.Join(fastDir(t), "catalog.db")
-		if err := os.WriteFile(path, b, 0o600); err != nil {
+		dir := filepath.Join(fastDir(t), "catalog")
+		if err := errors.Join(os.Mkdir(dir, 0o700), os.WriteFile(filepath.Join(dir, overlay), b, 0o600)); err != nil {
 			t.Fatal(err)
 		}
-		c, err := catalog.Open(path, seal.Hash{1}, quiet)
+		c, err := catalog.Open(dir, seal.Hash{1}, quiet)
 		if err != nil {
 			if !errors.Is(err, catalog.ErrDamaged) {
 				t.Errorf("opening says %v", err)
