@@ -8,10 +8,25 @@ import (
 	"context"
 	"os"
 	"os/signal"
+	"runtime/debug"
 	"syscall"
 )
 
+// The heap is mostly buffers that are used again: collecting often costs
+// little, and keeps a program that runs beside others small. GOGC and
+// GOMEMLIMIT, if set, have the last word.
+const (
+	gcPercent   = 20
+	memoryLimit = 44 << 20 // bytes
+)
+
 func main() {
+	if os.Getenv("GOGC") == "" {
+		debug.SetGCPercent(gcPercent)
+	}
+	if os.Getenv("GOMEMLIMIT") == "" {
+		debug.SetMemoryLimit(memoryLimit)
+	}
 	os.Exit(run(os.Args[1:]))
 }
 

@@ -5,6 +5,7 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"slices"
 
 	"holm.example/engine/seal"
 	"holm.example/engine/vault"
@@ -36,18 +37,18 @@ func (f *fold) packAdd(o *vault.PackAdd) error {
 	if err := put(f.t, bucketPackIDs, idKey, key); err != nil {
 		return err
 	}
-	var offset, added uint64
-	for _, c := range o.Chunks {
-		if _, known := get(f.t, bucketChunks, c.ID[:]); !known {
-			value := binary.AppendUvarint(nil, number)
-			value = binary.AppendUvarint(value, offset)
-			value = binary.AppendUvarint(value, uint64(c.SizeBytes))
-			if err := put(f.t, bucketChunks, c.ID[:], value); err != nil {
-				return err
-			}
-			added++
+	var added uint64
+	for _, c := range addressed(o.Chunks) {
+		if _, known := get(f.t, bucketChunks, c.id[:]); known {
+			continue
 		}
-		offset += uint64(c.SizeBytes)
+		value := binary.AppendUvarint(nil, number)
+		value = binary.AppendUvarint(value, c.offset)
+		value = binary.AppendUvarint(value, uint64(c.sizeBytes))
+		if err := put(f.t, bucketChunks, c.id[:], value); err != nil {
+			return err
+		}
+		added++
 	}
 	_, err = count(f.t, byte(bucketChunks), added)
 	return err
@@ -132,20 +133,39 @@ func (c *Catalog) CheckPack(device seal.ID, seq uint64, add *vault.PackAdd) erro
 		if stored, _ := get(t, bucketPacks, key); !bytes.Equal(stored.b, formatPack(p)) {
 			return differs
 		}
-		number, offset := binary.BigEndian.Uint64(key), uint64(0)
-		seen := map[seal.Hash]bool{} // the first of its chunks with an id counts
-		for _, chunk := range add.Chunks {
-			f, known := get(t, bucketChunks, chunk.ID[:])
+		number := binary.BigEndian.Uint64(key)
+		list := addressed(add.Chunks)
+		for i, chunk := range list {
+			f, known := get(t, bucketChunks, chunk.id[:])
 			a := Address{f.uv(), f.uv(), uint32(f.uv())}
-			same := a.Pack != number || seen[chunk.ID] || a.Offset == offset && a.SizeBytes == chunk.SizeBytes
-			if !known || f.bad || !same {
+			first := i == 0 || list[i-1].id != chunk.id // of its chunks with that id, which counts
+			if !known || f.bad || a.Pack == number && first && (a.Offset != chunk.offset || a.SizeBytes != chunk.sizeBytes) {
 				return differs
 			}
-			seen[chunk.ID] = true
-			offset += uint64(chunk.SizeBytes)
 		}
 		return nil
 	})
+}
+
+// A placedChunk is one of a pack's list with where they are in it.
+type placedChunk struct {
+	id        seal.Hash
+	offset    uint64
+	sizeBytes uint32
+}
+
+// addressed sorts the chunks of a pack by their ids, for looking them up: those
+// that are near each other in a table then come one after the other. Chunks of
+// one id stay in the order of the pack.
+func addressed(chunks []vault.ChunkInfo) []placedChunk {
+	list := make([]placedChunk, len(chunks))
+	offset := uint64(0)
+	for i, c := range chunks {
+		list[i] = placedChunk{c.ID, offset, c.SizeBytes}
+		offset += uint64(c.SizeBytes)
+	}
+	slices.SortStableFunc(list, func(a, b placedChunk) int { return bytes.Compare(a.id[:], b.id[:]) })
+	return list
 }
 
 // packBatch is how many packs Packs reads at a time.

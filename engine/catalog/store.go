@@ -23,7 +23,7 @@ const (
 	// defaultOverlay bounds what an overlay takes in memory to some MiB.
 	defaultOverlay = 1 << 20
 	// cacheSize is how many bytes of pages of tables are kept in memory.
-	cacheSize = 4 << 20
+	cacheSize = 2 << 20
 	overlayDB = "overlay.db"
 	tableEnd  = ".table"
 )

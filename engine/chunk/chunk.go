@@ -25,7 +25,11 @@ const window = 64
 // maxSilent is how often in a row a reader may give nothing and no error.
 const maxSilent = 100
 
-// Cutter cuts one file after the other. It holds 2·Maximum bytes.
+// slack is how many bytes the buffer of a Cutter is longer than a chunk: what
+// is left of it is moved once for so many bytes that are read.
+const slack = 1 << 20
+
+// Cutter cuts one file after the other. It holds Maximum bytes and 1 MiB.
 type Cutter struct {
 	gear  *[256]uint64
 	sizes Sizes
@@ -41,7 +45,7 @@ type Cutter struct {
 // NewCutter makes a cutter; gear is the secret table of the vault.
 func NewCutter(gear *[256]uint64, sizes Sizes) *Cutter {
 	n := uint(bits.TrailingZeros(uint(sizes.Average)))
-	return &Cutter{gear: gear, sizes: sizes, early: 64 - (n + 2), late: 64 - (n - 2), buf: make([]byte, 2*sizes.Maximum)}
+	return &Cutter{gear: gear, sizes: sizes, early: 64 - (n + 2), late: 64 - (n - 2), buf: make([]byte, sizes.Maximum+slack)}
 }
 
 // Reset starts on a new file.
@@ -64,8 +68,7 @@ func (c *Cutter) Next() ([]byte, error) {
 	return data[:n], nil
 }
 
-// fill reads until there is a chunk of Maximum bytes or the file ends. The
-// buffer is twice as long, so that what is left is moved seldom.
+// fill reads until there is a chunk of Maximum bytes or the file ends.
 func (c *Cutter) fill() error {
 	if c.err != nil && c.err != io.EOF {
 		return c.err

@@ -10,6 +10,7 @@
 package upkeep
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -67,6 +68,7 @@ type check struct {
 	report *Report
 	mu     sync.Mutex // guards report and told while packs are checked
 	told   time.Time
+	small  []smallFile // of the segment that is being checked
 }
 
 // Check checks the vault. The error is one that ended the check: of the store,
@@ -231,6 +233,9 @@ func (c *check) journal(id seal.ID, seen map[uint64][]seal.Hash) (vault.Head, er
 			}
 			return c.operation(name, op)
 		})
+		if err == nil {
+			err = c.smallFiles(name)
+		}
 		if err != nil {
 			return head, err
 		}
@@ -262,9 +267,39 @@ func (c *check) operation(segment string, op vault.Operation) error {
 	if put.Kind != vault.KindFile {
 		return nil
 	}
-	err := c.Catalog.EachChunk(c.ctx, c.Vault, &put.Node, func(seal.Hash, catalog.Address, uint64) error { return nil })
+	if put.Chunks.Level == 0 && len(put.Chunks.IDs) == 1 {
+		c.small = append(c.small, smallFile{put.Chunks.IDs[0], put.SizeBytes, put.Name})
+		return nil
+	}
+	return c.content(segment, put.Name, &put.Node)
+}
+
+// content checks that the chunks of a file are in packs and make up its size.
+func (c *check) content(segment, name string, n *vault.Node) error {
+	err := c.Catalog.EachChunk(c.ctx, c.Vault, n, func(seal.Hash, catalog.Address, uint64) error { return nil })
 	if errors.Is(err, vault.ErrDamaged) {
-		err = fmt.Errorf("%s: %q: %w", segment, put.Name, err)
+		err = fmt.Errorf("%s: %q: %w", segment, name, err)
 	}
 	return c.found(segment, err)
+}
+
+// smallFile is a file of one chunk that a segment puts.
+type smallFile struct {
+	chunk     seal.Hash
+	sizeBytes uint64
+	name      string
+}
+
+// smallFiles checks the files of one chunk that a segment puts, in the order
+// of their chunks, so that each page of the catalog is read once.
+func (c *check) smallFiles(segment string) error {
+	slices.SortFunc(c.small, func(a, b smallFile) int { return bytes.Compare(a.chunk[:], b.chunk[:]) })
+	for _, f := range c.small {
+		n := vault.Node{Kind: vault.KindFile, SizeBytes: f.sizeBytes, Chunks: vault.Chunks{IDs: []seal.Hash{f.chunk}}}
+		if err := c.content(segment, f.name, &n); err != nil {
+			return err
+		}
+	}
+	c.small = c.small[:0]
+	return c.ctx.Err()
 }

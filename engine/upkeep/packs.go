@@ -145,30 +145,30 @@ func (c *check) pack(ctx context.Context, name string, p *vault.Pack, size int64
 	if !c.Deep {
 		return c.Vault.NewFrameReader().CheckSeals(ctx, p, read)
 	}
-	return c.content(ctx, name, p, add.Chunks, read)
+	return c.chunks(ctx, name, p, add.Chunks, read)
 }
 
-// content computes the id of every chunk of a pack.
-func (c *check) content(ctx context.Context, name string, p *vault.Pack, chunks []vault.ChunkInfo, read func(frame int)) error {
+// chunks computes the id of every chunk of a pack.
+func (c *check) chunks(ctx context.Context, name string, p *vault.Pack, list []vault.ChunkInfo, read func(frame int)) error {
 	key := c.Vault.Keys.ChunkKey()
 	var rest []byte // of a chunk that began in an earlier frame
 	err := c.Vault.ReadFrames(ctx, p, 0, len(p.Frames)-1, func(i int, data []byte) error {
 		read(i)
-		for len(chunks) > 0 && len(rest)+len(data) >= int(chunks[0].SizeBytes) {
-			n := int(chunks[0].SizeBytes) - len(rest)
+		for len(list) > 0 && len(rest)+len(data) >= int(list[0].SizeBytes) {
+			n := int(list[0].SizeBytes) - len(rest)
 			content := data[:n]
 			if len(rest) > 0 {
 				content = append(rest, data[:n]...)
 			}
-			if id := chunks[0].ID; key.ID(content) != id {
+			if id := list[0].ID; key.ID(content) != id {
 				return fmt.Errorf("%s: chunk %x has other content: %w", name, id[:8], vault.ErrDamaged)
 			}
-			data, rest, chunks = data[n:], rest[:0], chunks[1:]
+			data, rest, list = data[n:], rest[:0], list[1:]
 		}
 		rest = append(rest, data...)
 		return nil
 	})
-	if err == nil && (len(chunks) > 0 || len(rest) > 0) {
+	if err == nil && (len(list) > 0 || len(rest) > 0) {
 		err = fmt.Errorf("%s: chunks and stream disagree: %w", name, vault.ErrDamaged)
 	}
 	return err

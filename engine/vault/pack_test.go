@@ -261,8 +261,8 @@ func TestEachByteOfAPackIsReadOnce(t *testing.T) {
 	if err != nil || !bytes.Equal(got, random(8, 10*FrameSize)) {
 		t.Fatalf("%d bytes, %v", len(got), err)
 	}
-	if n := f.Count(storagetest.GetRange); n != 4 || f.Count("") != n {
-		t.Errorf("%d range reads of %d operations for ten frames, want 4", n, f.Count(""))
+	if n := f.Count(storagetest.GetRange); n != 5 || f.Count("") != n {
+		t.Errorf("%d range reads of %d operations for ten frames, want 5", n, f.Count(""))
 	}
 }
 

@@ -8,7 +8,7 @@ import (
 )
 
 // readBatch is how many sealed bytes one range read asks for at most.
-const readBatch = 4 << 20
+const readBatch = 2 * maxSealedFrame
 
 // FrameReader reads frames with buffers of its own, which it uses again: it is
 // for one goroutine, and the plaintext it gives is valid during the call.
