@@ -5,11 +5,12 @@ TARGETS     ?= all
 URL         ?= http://127.0.0.1:8417
 VERSION     ?=
 FUZZTIME    ?= 10m
+BENCH       ?=
 STATICCHECK ?= honnef.co/go/tools/cmd/staticcheck@v0.8.2
 
 export CGO_ENABLED ?= 0
 
-.PHONY: help release serve test unit acceptance lint soak deps build clean
+.PHONY: help release serve test unit acceptance lint soak bench deps build clean
 
 help:
 	@echo 'make release     build, package, sign and publish a rehearsal release into ./site'
@@ -20,6 +21,7 @@ help:
 	@echo 'make acceptance  the published site against real apt, dnf and zypper'
 	@echo 'make lint        gofmt, vet for three systems, staticcheck, house rules'
 	@echo 'make soak        the long versions of the tests, and FUZZTIME=10m of fuzzing for each parser'
+	@echo 'make bench       holm beside restic and borg; BENCH="trees=a runs=1" for a part (as root, on Debian)'
 	@echo 'make build       the programs, into ./bin'
 	@echo 'make clean       remove what make made, the keys excepted'
 
@@ -69,6 +71,9 @@ soak:
 			$(GO) test -run '^$$' -fuzz "^$$target\$$" -fuzztime $(FUZZTIME) -fuzzminimizetime 1x $$package || exit 1; \
 		done; \
 	done
+
+bench: build
+	$(GO) run ./acceptance/bench $(BENCH)
 
 clean:
 	rm -rf bin dist site

@@ -28,6 +28,9 @@ type Root struct {
 	dir  string // holds root, upper and work
 }
 
+// Dir is where the base lies; nothing may be written below.
+func (b *Base) Dir() string { return b.dir }
+
 // probeOverlay finds out whether clones can be overlays. They cannot where
 // the cache itself lies on one.
 func (b *Base) probeOverlay(ctx context.Context) error {
