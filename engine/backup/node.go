@@ -20,6 +20,7 @@ func nodeOf(e source.Entry) vault.Node {
 		n.Meta.ChangeTime, n.Meta.FileID = vault.Time(e.ChangeTime), fileID(e)
 	case source.Directory:
 		n.Kind = vault.KindDirectory
+		n.Meta.ChangeTime = vault.Time(e.ChangeTime)
 	case source.Symlink:
 		n.Kind, n.Target = vault.KindSymlink, e.Target
 	case source.Special:
@@ -68,6 +69,22 @@ func unchanged(known *vault.Node, e source.Entry) bool {
 func sameNode(a, b *vault.Node) bool {
 	return a.Kind == b.Kind && sameMeta(&a.Meta, &b.Meta) && a.Directory == b.Directory && a.Target == b.Target &&
 		a.Special == b.Special && a.Major == b.Major && a.Minor == b.Minor
+}
+
+// untouched reports whether a directory is as it was when it was put, its
+// attributes included: they do not change without the change time.
+func untouched(known, n *vault.Node) bool {
+	a, b := &known.Meta, &n.Meta
+	return known.Kind == vault.KindDirectory && n.Kind == vault.KindDirectory && a.ChangeTime == b.ChangeTime &&
+		a.ChangeTime != (vault.Time{}) && a.Mode == b.Mode && a.UID == b.UID && a.GID == b.GID && a.ModTime == b.ModTime
+}
+
+// sameDirectory is sameNode but for the change time, which alone is not worth
+// an operation.
+func sameDirectory(known, n *vault.Node) bool {
+	other := *n
+	other.Meta.ChangeTime = known.Meta.ChangeTime
+	return sameNode(known, &other)
 }
 
 func sameMeta(a, b *vault.Meta) bool {

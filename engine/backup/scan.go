@@ -88,11 +88,11 @@ func (s *scanner) know(f *frame, name string) (*catalog.Entry, error) {
 			f.known = nil
 			return nil, nil
 		}
-		page, err := s.w.Catalog.Page(s.w.Device.Card.Device, f.dir, f.after)
+		page, more, err := s.w.Catalog.Page(s.w.Device.Card.Device, f.dir, f.after)
 		if err != nil {
 			return nil, err
 		}
-		f.known, f.end = page, len(page) == 0
+		f.known, f.end = page, !more
 	}
 }
 
@@ -116,8 +116,15 @@ func (s *scanner) Enter(dir *source.Dir, path string, e source.Entry) error {
 		return err
 	}
 	node := nodeOf(e)
-	list, err := dir.OwnAttributes()
-	s.describe(path, &node, e, list, err)
+	if known != nil && untouched(&known.Node, &node) {
+		node.Meta = known.Meta
+	} else {
+		list, err := dir.OwnAttributes()
+		s.describe(path, &node, e, list, err)
+		if !e.ChangeTime.Before(source.TimeOf(s.w.Now().Add(-settle))) {
+			node.Meta.ChangeTime = vault.Time{}
+		}
+	}
 	at := vault.EntryName{Parent: parent.dir, Name: name}
 	isNew := known == nil || known.Kind != vault.KindDirectory
 	if isNew {
@@ -127,7 +134,7 @@ func (s *scanner) Enter(dir *source.Dir, path string, e source.Entry) error {
 	} else {
 		node.Directory = known.Directory
 	}
-	if known == nil || !sameNode(&known.Node, &node) {
+	if known == nil || !sameDirectory(&known.Node, &node) {
 		if err := s.put(at, node, known); err != nil {
 			return err
 		}
@@ -181,11 +188,11 @@ func (s *scanner) deleteMissing(f *frame) error {
 		if f.end {
 			return nil
 		}
-		page, err := s.w.Catalog.Page(s.w.Device.Card.Device, f.dir, f.after)
+		page, more, err := s.w.Catalog.Page(s.w.Device.Card.Device, f.dir, f.after)
 		if err != nil {
 			return err
 		}
-		f.known, f.end = page, len(page) == 0
+		f.known, f.end = page, !more
 	}
 }
 

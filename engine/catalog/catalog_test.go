@@ -248,13 +248,11 @@ func TestEveryPositionOfALongHistoryIsKept(t *testing.T) {
 		}
 	}
 	var paged []string
-	for after := ""; ; {
-		page, err := w.c.Page(d.card.Device, id(1), after)
-		if err != nil {
+	for after, more := "", true; more; {
+		var page []Entry
+		var err error
+		if page, more, err = w.c.Page(d.card.Device, id(1), after); err != nil {
 			t.Fatal(err)
-		}
-		if len(page) == 0 {
-			break
 		}
 		for _, e := range page {
 			paged = append(paged, e.Name)

@@ -33,11 +33,11 @@ func appendStored(dst []byte, s *stored) []byte {
 	return appendBytes(dst, s.node)
 }
 
-// parsePage reads a page; the entries are copies.
+// parsePage reads a page. The nodes are part of its bytes, which never change.
 func parsePage(f fields) ([]stored, error) {
 	var list []stored
 	for len(f.b) > 0 {
-		list = append(list, stored{string(f.bytes()), f.uv(), bytes.Clone(f.bytes())})
+		list = append(list, stored{string(f.bytes()), f.uv(), f.bytes()})
 	}
 	return list, f.end("page")
 }

@@ -21,9 +21,9 @@ import (
 
 const (
 	// defaultOverlay bounds what an overlay takes in memory to some MiB.
-	defaultOverlay = 1 << 20
+	defaultOverlay = 512 << 10
 	// cacheSize is how many bytes of pages of tables are kept in memory.
-	cacheSize = 2 << 20
+	cacheSize = 1 << 20
 	overlayDB = "overlay.db"
 	tableEnd  = ".table"
 )

@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"cmp"
 	"encoding/binary"
-	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -112,19 +111,20 @@ func (c *Catalog) Marks() (list []Mark, err error) {
 }
 
 // Page returns the entries of a directory now, from the first name after
-// after on, one page of them; none means that there are no more.
-func (c *Catalog) Page(device, dir seal.ID, after string) (list []Entry, err error) {
-	err = c.view(func(t *tx) error {
-		list = nil
-		page, err := pageAfter(t, device, dir, after)
-		for i := 0; err == nil && i < len(page); i++ {
-			var e Entry
-			e, err = page[i].entry()
-			list = append(list, e)
-		}
+// after on, one page of them, and whether there may be more.
+func (c *Catalog) Page(device, dir seal.ID, after string) (list []Entry, more bool, err error) {
+	var page []stored
+	err = c.view(func(t *tx) (err error) {
+		page, more, err = pageAfter(t, device, dir, after)
 		return err
 	})
-	return list, err
+	list = make([]Entry, len(page))
+	for i := range page {
+		if err == nil {
+			list[i], err = page[i].entry()
+		}
+	}
+	return list, more, err
 }
 
 func (s *stored) entry() (Entry, error) {
@@ -136,31 +136,28 @@ func (s *stored) entry() (Entry, error) {
 }
 
 // pageAfter returns what the first page that has names after after holds of
-// them.
-func pageAfter(t *tx, device, dir seal.ID, after string) (rest []stored, err error) {
-	prefix := join(device[:], dir[:])
-	key := append(slices.Clone(prefix), after...)
-	if low, ok := t.floor(bucketPages.full(key)); ok && bytes.HasPrefix(low.key, bucketPages.full(prefix)) {
-		key = low.key[1:] // it may hold later names
+// them, and whether there are pages after it.
+func pageAfter(t *tx, device, dir seal.ID, after string) (rest []stored, more bool, err error) {
+	prefix := bucketPages.full(join(device[:], dir[:]))
+	from := prefix // the first page has the key of the empty name
+	if after != "" {
+		from = append(slices.Clone(prefix), after...)
+		if low, ok := t.floor(from); ok && bytes.HasPrefix(low.key, prefix) {
+			from = low.key // it may hold later names
+		}
 	}
-	err = eachFrom(t, bucketPages, prefix, key, func(_ []byte, f fields) error {
-		page, err := parsePage(f)
-		if err != nil {
-			return err
+	within := func(c *cursor) bool { return c.valid() && bytes.HasPrefix(c.key(), prefix) }
+	c := t.seek(from)
+	for len(rest) == 0 && within(c) {
+		if rest, err = parsePage(checked(c.key(), c.value())); err != nil {
+			return nil, false, err
 		}
-		i := 0
-		for after != "" && i < len(page) && page[i].name <= after {
-			i++
+		for after != "" && len(rest) > 0 && rest[0].name <= after {
+			rest = rest[1:]
 		}
-		if rest = page[i:]; len(rest) > 0 {
-			return errFull
-		}
-		return nil
-	})
-	if errors.Is(err, errFull) {
-		err = nil
+		c.next()
 	}
-	return rest, err
+	return rest, within(c), t.err
 }
 
 // pastAt returns the entries that were in a directory at a position and no
@@ -188,10 +185,12 @@ func pastAt(t *tx, device, dir seal.ID, at Position) ([]stored, error) {
 
 // walkAt calls f for the entries that a directory had at a position, in the
 // order of their names. next gives the pages of now.
-func walkAt(past []stored, at Position, next func(after string) ([]stored, error), f func(*stored) error) error {
+func walkAt(past []stored, at Position, next func(after string) ([]stored, bool, error), f func(*stored) error) error {
 	after := ""
-	for {
-		page, err := next(after)
+	for more := true; more; {
+		var page []stored
+		var err error
+		page, more, err = next(after)
 		if err != nil {
 			return err
 		}
@@ -210,9 +209,6 @@ func walkAt(past []stored, at Position, next func(after string) ([]stored, error
 				}
 			}
 		}
-		if len(page) == 0 {
-			break
-		}
 	}
 	for i := range past {
 		if err := f(&past[i]); err != nil {
@@ -228,7 +224,7 @@ func entriesAt(t *tx, device, dir seal.ID, at Position) (list []stored, err erro
 	if err != nil {
 		return nil, err
 	}
-	next := func(after string) ([]stored, error) { return pageAfter(t, device, dir, after) }
+	next := func(after string) ([]stored, bool, error) { return pageAfter(t, device, dir, after) }
 	err = walkAt(past, at, next, func(s *stored) error {
 		list = append(list, *s)
 		return nil
@@ -247,12 +243,12 @@ func (c *Catalog) Entries(device, dir seal.ID, at Position, f func(Entry) error)
 	if err != nil {
 		return err
 	}
-	next := func(after string) (page []stored, err error) {
-		err = c.view(func(t *tx) error {
-			page, err = pageAfter(t, device, dir, after)
+	next := func(after string) (page []stored, more bool, err error) {
+		err = c.view(func(t *tx) (err error) {
+			page, more, err = pageAfter(t, device, dir, after)
 			return err
 		})
-		return page, err
+		return page, more, err
 	}
 	return walkAt(past, at, next, func(s *stored) error {
 		e, err := s.entry()

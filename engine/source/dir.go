@@ -2,7 +2,6 @@ package source
 
 import (
 	"errors"
-	"io"
 	"io/fs"
 	"iter"
 	"path/filepath"
@@ -10,23 +9,11 @@ import (
 	"strings"
 )
 
-// nameBatch is how many names are read from a directory at a time.
-const nameBatch = 1024
-
 // Names returns the names in the directory in the order of their bytes,
 // without "." and "..". With an error come the names that could be read.
 func (d *Dir) Names() ([]string, error) {
-	var names []string
-	var err error
-	for err == nil {
-		var batch []string
-		batch, err = d.f.Readdirnames(nameBatch)
-		names = append(names, batch...)
-	}
+	names, err := d.f.Readdirnames(-1)
 	slices.Sort(names)
-	if isEOF(err) {
-		err = nil
-	}
 	return names, err
 }
 
@@ -64,7 +51,5 @@ func join(dir, name string) string {
 	}
 	return dir + string(filepath.Separator) + name
 }
-
-func isEOF(err error) bool { return errors.Is(err, io.EOF) }
 
 func isGone(err error) bool { return errors.Is(err, fs.ErrNotExist) }

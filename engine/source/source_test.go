@@ -78,7 +78,7 @@ func TestDirectoryIsListedInTheOrderOfBytes(t *testing.T) {
 
 func TestDirectoryLargerThanOneBatchIsListedWhole(t *testing.T) {
 	dir := t.TempDir()
-	const n = 2*nameBatch + 1
+	const n = 2049
 	for i := range n {
 		put(t, dir, fmt.Sprintf("%06d", i), "")
 	}
