@@ -57,6 +57,7 @@ type store struct {
 	maxOverlay int // size in bytes from which on the overlay goes into a table
 
 	writing sync.Mutex // held by an update
+	next    uint64     // number of the next table; guarded by writing
 	mu      sync.RWMutex
 	// Fields below are guarded by mu.
 	overlay      *memory
@@ -184,6 +185,7 @@ func (s *store) removeStrays() error {
 	named := map[string]bool{}
 	for _, t := range s.tables {
 		named[tablePath(s.dir, t.number)] = true
+		s.next = max(s.next, t.number)
 	}
 	for _, name := range names {
 		if named[name] {
@@ -279,11 +281,8 @@ func (s *store) spill(t *tx) error {
 		size += old.size
 		merged++
 	}
-	number := uint64(1)
-	for _, old := range s.tables {
-		number = max(number, old.number+1)
-	}
-	made, err := s.writeTable(number, t.merge(merged))
+	s.next++ // also after an error: nobody knows what a commit that failed has named
+	made, err := s.writeTable(s.next, t.merge(merged))
 	if err != nil {
 		return err
 	}
@@ -295,11 +294,12 @@ func (s *store) spill(t *tx) error {
 	old := s.tables[:merged]
 	s.tables, s.overlay, s.overlayBytes = tables, newMemory(), 0
 	s.mu.Unlock()
-	for _, o := range old {
+	for _, o := range old { // what stays behind, the next opening clears away
 		s.cache.Forget(o.Table)
-		err = errors.Join(err, o.file.Close(), os.Remove(tablePath(s.dir, o.number)))
+		_ = o.file.Close()
+		_ = os.Remove(tablePath(s.dir, o.number))
 	}
-	return err
+	return nil
 }
 
 // commitTables makes a list of tables, and an empty overlay, the state.
