@@ -10,7 +10,7 @@ const (
 	Homepage = "https://holm.example/"
 	Issues   = "https://holm.example/issues"
 	URL      = "https://packages.holm.example"
-	Version  = "0.1.0"
+	Version  = "0.2.0"
 	Commit   = ""
 )
 
