@@ -313,6 +313,11 @@ func (e *Engine) repairConfig(ctx context.Context) ([]error, error) {
 	if len(wrong) == 0 {
 		return nil, nil
 	}
+	for _, err := range wrong {
+		if !errors.Is(err, ErrDamaged) {
+			return nil, err // of the store: nobody knows how the copy is
+		}
+	}
 	if err := e.vault.Config.CheckWrite(); err != nil {
 		return nil, err
 	}
