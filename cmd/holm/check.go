@@ -97,6 +97,9 @@ func (a *app) check(cmd *cobra.Command, o engine.CheckOptions) error {
 	return a.with(cmd.Context(), func(e *engine.Engine) error {
 		r, err := e.Check(cmd.Context(), o)
 		a.ui.endProgress()
+		for _, was := range r.Repaired {
+			a.ui.note("put back: %v", was)
+		}
 		if err != nil {
 			return err
 		}
