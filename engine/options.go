@@ -177,6 +177,8 @@ type CheckOptions struct {
 	ReadData bool
 	// Deep inflates everything as well and verifies every chunk id.
 	Deep bool
+	// Repair puts back the copies of vault.json before anything is checked.
+	Repair bool
 	// Progress is called now and then, never by two goroutines at once; it may
 	// be nil.
 	Progress func(Progress)
@@ -196,4 +198,6 @@ type CheckReport struct {
 	Finished  time.Time
 	// Problems are what is damaged, each naming the object.
 	Problems []Problem
+	// Repaired are what was damaged and is whole again, each naming the object.
+	Repaired []error
 }

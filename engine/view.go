@@ -274,6 +274,13 @@ func (e *Engine) restore(ctx context.Context, o RestoreOptions, report *RestoreR
 // object and wrapping ErrDamaged; the error is one that ended the check.
 func (e *Engine) Check(ctx context.Context, o CheckOptions) (CheckReport, error) {
 	report := CheckReport{Started: e.now()}
+	if o.Repair {
+		var err error
+		if report.Repaired, err = e.repairConfig(ctx); err != nil {
+			report.Finished = e.now()
+			return report, err
+		}
+	}
 	err := e.withCatalog(ctx, func() error {
 		q := upkeep.Request{Vault: e.vault, Catalog: e.catalog, Own: e.state.Head(), ReadData: o.ReadData, Deep: o.Deep, Now: e.now}
 		if o.Progress != nil {
@@ -297,4 +304,25 @@ func (e *Engine) Check(ctx context.Context, o CheckOptions) (CheckReport, error)
 	}
 	report.Finished = e.now()
 	return report, err
+}
+
+// repairConfig puts back the copies of vault.json that are missing or damaged,
+// and returns what was wrong with them.
+func (e *Engine) repairConfig(ctx context.Context) ([]error, error) {
+	wrong := e.vault.CheckConfig(ctx)
+	if len(wrong) == 0 {
+		return nil, nil
+	}
+	for _, err := range wrong {
+		if !errors.Is(err, ErrDamaged) {
+			return nil, err // of the store: nobody knows how the copy is
+		}
+	}
+	if err := e.vault.Config.CheckWrite(); err != nil {
+		return nil, err
+	}
+	if err := e.vault.RestoreConfig(ctx); err != nil {
+		return nil, err
+	}
+	return wrong, nil
 }

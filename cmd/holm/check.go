@@ -16,20 +16,23 @@ const (
 
 func newCheck(a *app) *cobra.Command {
 	var depth string
+	var repair bool
 	cmd := &cobra.Command{
 		Use:   "check",
 		Short: "verify the vault",
 		Long: `Verify the vault: that every journal is whole and signed, and that everything a
 snapshot needs is there. With --read-data all data is read and every seal is
 opened, which finds every changed bit. With --read-data=deep everything is
-inflated and every chunk compared with its id too.
+inflated and every chunk compared with its id too. With --repair a copy of
+vault.json that is missing or damaged is put back from the other one first;
+other damage stays as it is and is reported.
 
 Damage is named object by object; the exit code is then 4.`,
-		Example: "  holm check\n  holm check --read-data\n  holm check --read-data=deep",
+		Example: "  holm check\n  holm check --read-data\n  holm check --read-data=deep\n  holm check --repair",
 		GroupID: groupVault,
 		Args:    arguments(cobra.NoArgs),
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			o := engine.CheckOptions{Progress: a.showProgress("checking")}
+			o := engine.CheckOptions{Repair: repair, Progress: a.showProgress("checking")}
 			switch depth {
 			case "":
 			case readSeals:
@@ -44,6 +47,7 @@ Damage is named object by object; the exit code is then 4.`,
 	}
 	cmd.Flags().StringVar(&depth, "read-data", "", "read all data and open every seal; `deep`: verify every chunk id too")
 	cmd.Flags().Lookup("read-data").NoOptDefVal = readSeals
+	cmd.Flags().BoolVar(&repair, "repair", false, "put back damaged or missing copies of vault.json")
 	return cmd
 }
 
@@ -59,13 +63,14 @@ type checkAnswer struct {
 	Chunks    int64   `json:"chunks"`
 	BytesRead int64   `json:"bytes_read"`
 	Problems  int     `json:"problems"`
+	Repaired  int     `json:"repaired"`
 	Seconds   float64 `json:"seconds"`
 }
 
 func checked(r engine.CheckReport) checkAnswer {
 	return checkAnswer{
 		Type: "check", Devices: r.Devices, Segments: r.Segments, Snapshots: r.Snapshots, Entries: r.Entries, Packs: r.Packs,
-		DeadPacks: r.DeadPacks, Chunks: r.Chunks, BytesRead: r.ReadBytes, Problems: len(r.Problems), Seconds: r.Finished.Sub(r.Started).Seconds(),
+		DeadPacks: r.DeadPacks, Chunks: r.Chunks, BytesRead: r.ReadBytes, Problems: len(r.Problems), Repaired: len(r.Repaired), Seconds: r.Finished.Sub(r.Started).Seconds(),
 	}
 }
 
@@ -79,6 +84,9 @@ func (c checkAnswer) text() string {
 	if c.DeadPacks > 0 {
 		text += "\n" + count(c.DeadPacks, "pack", "packs") + " without use, left by runs that were stopped"
 	}
+	if c.Repaired > 0 {
+		text += "\n" + count(int64(c.Repaired), "object was", "objects were") + " damaged or missing, and put back"
+	}
 	if c.Problems > 0 {
 		return text + "\n" + count(int64(c.Problems), "object is", "objects are") + " damaged\n"
 	}
@@ -89,6 +97,9 @@ func (a *app) check(cmd *cobra.Command, o engine.CheckOptions) error {
 	return a.with(cmd.Context(), func(e *engine.Engine) error {
 		r, err := e.Check(cmd.Context(), o)
 		a.ui.endProgress()
+		for _, was := range r.Repaired {
+			a.ui.note("put back: %v", was)
+		}
 		if err != nil {
 			return err
 		}
