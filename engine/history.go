@@ -61,19 +61,20 @@ func (e *Engine) versions(ctx context.Context, marks []*catalog.Mark, f func(ver
 
 // directoryVersions is versions for what one directory holds; path names it.
 // What a directory was is one version, the last, with all of its marks: its
-// time changes with what is in it.
+// time changes with what is in it. So are states of a file that differ in
+// nothing that Diff would show.
 func (e *Engine) directoryVersions(ctx context.Context, dir seal.ID, marks []*catalog.Mark,
 	path func(catalog.Entry) string, f func(version) error) error {
 	if len(marks) == 0 {
 		return nil
 	}
-	var open *version // a directory that may have later versions
-	enter := func() error {
-		v := open
-		if open = nil; v == nil {
+	var last *version // the next one may be the same
+	give := func() error {
+		v := last
+		if last = nil; v == nil {
 			return nil
 		}
-		if err := f(*v); err != nil {
+		if err := f(*v); err != nil || v.Kind != vault.KindDirectory {
 			return err
 		}
 		in := func(c catalog.Entry) string { return below(v.path, c.Name) }
@@ -84,24 +85,19 @@ func (e *Engine) directoryVersions(ctx context.Context, dir seal.ID, marks []*ca
 		if err := ctx.Err(); err != nil || len(v.marks) == 0 {
 			return err
 		}
-		if open != nil && v.Kind == vault.KindDirectory && v.Name == open.Name && v.Directory == open.Directory {
-			v.marks = slices.Concat(open.marks, v.marks)
-			open = &v
-			return nil
-		}
-		if err := enter(); err != nil {
+		if last != nil && last.Name == v.Name && last.Directory == v.Directory &&
+			(v.Kind == vault.KindDirectory || differs(&last.found, &v.found) == 0) {
+			v.marks = slices.Concat(last.marks, v.marks)
+		} else if err := give(); err != nil {
 			return err
 		}
-		if v.Kind == vault.KindDirectory {
-			open = &v
-			return nil
-		}
-		return f(v)
+		last = &v
+		return nil
 	})
 	if err != nil {
 		return err
 	}
-	return enter()
+	return give()
 }
 
 // during are the marks, in the order of the journal, from one position on and
