@@ -73,16 +73,18 @@ func (e *Engine) run(ctx context.Context, paths []string, o BackupOptions, repor
 	if err := e.adopt(ctx, w); err != nil {
 		return err
 	}
-	q := backup.Request{Paths: paths, Label: o.Label, Own: e.ownDirectories()}
+	q := backup.Request{Paths: paths, Label: o.Label, Own: e.ownDirectories(), Stop: o.Stop}
 	if o.Progress != nil {
+		last := e.lastTotals(paths)
 		q.Progress = func(path string, r *backup.Report) {
-			o.Progress(Progress{Path: path, Files: r.Files, Bytes: r.ReadBytes, Problems: int64(len(r.Problems))})
+			o.Progress(Progress{Path: path, Files: r.Files, Bytes: r.DoneBytes, ReadBytes: r.ReadBytes,
+				TotalFiles: last.Files, TotalBytes: last.Bytes, About: last.Files > 0, Problems: int64(len(r.Problems))})
 		}
 	}
 	r, err := backup.Run(ctx, w, q)
 	report.Files, report.Directories, report.Others = r.Files, r.Directories, r.Others
 	report.Changed, report.Deleted, report.Bytes, report.ReadBytes = r.Changed, r.Deleted, r.Bytes, r.ReadBytes
-	report.New = r.New
+	report.New, report.Unchanged, report.Unreadable = r.New, r.Unchanged, r.Unreadable
 	report.NewBytes += w.NewBytes
 	report.StoredBytes += w.StoredBytes
 	report.Segments += w.Segments
@@ -100,6 +102,7 @@ func (e *Engine) run(ctx context.Context, paths []string, o BackupOptions, repor
 		return ErrNothing
 	}
 	report.Snapshot = hex.EncodeToString(r.Mark[:])
+	e.keepTotals(lastTotals{paths, r.Files, r.Bytes})
 	return nil
 }
 

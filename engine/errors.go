@@ -62,6 +62,8 @@ var (
 	ErrNotEmpty = errors.New("the directory holds other files")
 	// ErrNoPassphrase: an empty passphrase protects nothing.
 	ErrNoPassphrase = errors.New("empty passphrase")
+	// ErrStopped: the run was asked to end; what was read until then is kept.
+	ErrStopped = backup.ErrStopped
 	// ErrNothing: none of the sources is there, or could be read at all.
 	ErrNothing = errors.New("none of the sources is there and can be read")
 	// ErrState: both copies of the state file are damaged.

@@ -8,6 +8,8 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
+	"os"
 	"strings"
 	"time"
 
@@ -74,6 +76,47 @@ func join(ctx context.Context, o Options, wrap storeOf) (Info, error) {
 		}
 		return v, v.UnlockWithPassphrase(ctx, o.Passphrase)
 	}, func(context.Context, *vault.Vault) error { return nil })
+}
+
+// Foresee returns what Init, or Join if not isNew, would refuse whatever the
+// passphrase is, as far as that is known without making anything: so nobody is
+// asked for a passphrase in vain. o.Passphrase is not used.
+func Foresee(ctx context.Context, o Options, isNew bool) (err error) {
+	at, err := storage.ParseLocation(o.Vault)
+	if err != nil {
+		return err
+	}
+	dir, isDir := at.Directory()
+	if isDir {
+		if err := checkBeside(o.DataDir, dir); err != nil {
+			return err
+		}
+	}
+	if _, err := loadState(o.DataDir); err == nil {
+		return fmt.Errorf("%s: %w", o.DataDir, ErrJoined)
+	} else if !errors.Is(err, ErrNotJoined) {
+		return err
+	}
+	if _, err := os.Lstat(dir); isNew && isDir && errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	store, err := storage.Open(at, o.Store)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, storage.Close(store)) }()
+	if !isNew {
+		v, err := find(ctx, store, at, nil)
+		if err != nil {
+			return err
+		}
+		return v.Config.CheckWrite()
+	}
+	err = checkEmpty(ctx, store, at)
+	if errors.Is(err, ErrVaultExists) || errors.Is(err, ErrNotEmpty) || errors.Is(err, ErrDenied) {
+		return err
+	}
+	return ctx.Err() // a directory of a server may still be made
 }
 
 // enter is what Init and Join share: open a store, get an unlocked vault, add

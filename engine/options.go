@@ -4,6 +4,7 @@ import (
 	"io/fs"
 	"time"
 
+	"holm.example/engine/restore"
 	"holm.example/engine/seal"
 	"holm.example/engine/storage"
 	"holm.example/engine/vault"
@@ -58,10 +59,12 @@ type OpenOptions struct {
 // Progress is how far a run is. Totals are 0 while they are not known.
 type Progress struct {
 	Path       string // what is being worked on
-	Files      int64
-	Bytes      int64 // read from sources, or written back, or checked
+	Files      int64  // seen, or written back; packs that were checked
+	Bytes      int64  // of what is behind us: of sources, of files written back, or of packs read
+	ReadBytes  int64  // read from sources, or sealed bytes from the vault
 	TotalFiles int64
 	TotalBytes int64
+	About      bool // the totals are an estimate
 	Problems   int64
 }
 
@@ -77,6 +80,9 @@ type BackupOptions struct {
 	Paths []string
 	// Label is stored with the snapshot.
 	Label string
+	// Stop, once closed, ends the backup soon: what was read until then is
+	// committed, and the error is ErrStopped. It may be nil.
+	Stop <-chan struct{}
 	// Progress is called now and then, from one goroutine; it may be nil.
 	Progress func(Progress)
 }
@@ -91,6 +97,8 @@ type BackupReport struct {
 	Others      int64 // symlinks and special files
 	Changed     int64 // entries that were new or changed
 	New         int64 // of those, the new
+	Unchanged   int64 // entries that were as they are in the vault
+	Unreadable  int64 // sources and entries that could not be read, and keep the state they had
 	Deleted     int64 // entries that were gone
 	Bytes       int64 // size of all files seen
 	ReadBytes   int64 // read from sources
@@ -150,6 +158,8 @@ type RestoreOptions struct {
 	// complete. Without it nothing that exists is touched: what would collide
 	// gets a suffix.
 	Overwrite bool
+	// Count counts first what there is to do, so that Progress has totals.
+	Count bool
 	// Progress is called now and then, from one goroutine; it may be nil.
 	Progress func(Progress)
 }
@@ -162,6 +172,7 @@ type RestoreReport struct {
 	Others      int64
 	Bytes       int64 // written
 	ReadBytes   int64 // sealed bytes read from packs
+	Renamed     int64 // entries that got another name; they are problems too
 	// Complete says that everything was tried: an error is about damage.
 	Complete bool
 	Started  time.Time
@@ -169,6 +180,24 @@ type RestoreReport struct {
 	// Problems are entries that could not be written as they were, or got
 	// another name (the error is ErrRenamed).
 	Problems []Problem
+}
+
+// RestoreAction is what a restore would do with an entry.
+type RestoreAction = restore.Action
+
+// The actions of a restore.
+const (
+	RestoreCreate  = restore.Create
+	RestoreReplace = restore.Replace
+	RestoreEnter   = restore.Enter
+	RestoreRename  = restore.Rename
+)
+
+// RestoreStep is what a restore would do with one entry.
+type RestoreStep struct {
+	Entry  // with the path where it is to go
+	Action RestoreAction
+	At     string // where it would go: another path than that of Entry for RestoreRename
 }
 
 // CheckOptions say how deep to check.

@@ -29,6 +29,7 @@ func TestChangedByteOfTheCatalogIsMendedFromTheVault(t *testing.T) {
 	// A chunk in the middle of the pack, as the catalog has it: its id first
 	// in the leaf, its value later.
 	var id []byte
+	var offset uint64 // of the chunk: the vault's key decides where files are cut
 	s.with(s.data, func(e *Engine) {
 		g, err := e.vault.ReadSegment(t.Context(), e.device.Card, 1)
 		if err != nil {
@@ -37,13 +38,16 @@ func TestChangedByteOfTheCatalogIsMendedFromTheVault(t *testing.T) {
 		_ = g.Each(func(_ int, op vault.Operation) error {
 			if add, ok := op.(*vault.PackAdd); ok {
 				id = bytes.Clone(add.Chunks[7].ID[:])
+				for _, c := range add.Chunks[:7] {
+					offset += uint64(c.SizeBytes)
+				}
 			}
 			return nil
 		})
 	})
 	dir := filepath.Join(s.data, "catalog")
 	path := filepath.Join(dir, "overlay.db")
-	address := binary.AppendUvarint(nil, 7*300)
+	address := binary.AppendUvarint(nil, offset)
 	for what, part := range map[string]struct {
 		pattern []byte
 		skip    int

@@ -124,9 +124,10 @@ func (e *Engine) mark(at string) (*catalog.Mark, error) {
 	return fits[0], nil
 }
 
-// parseTime reads a time as people write it; without a zone it is local. A
-// date means the end of that day, a minute its end.
-func parseTime(s string) (time.Time, bool) {
+// ParseTime reads a time as people write it; without a zone it is local. It
+// returns the first and the last instant that it means: a date means that day,
+// a minute all of it.
+func ParseTime(s string) (from, until time.Time, ok bool) {
 	for _, f := range []struct {
 		layout string
 		span   time.Duration
@@ -135,9 +136,15 @@ func parseTime(s string) (time.Time, bool) {
 		{"2006-01-02T15:04", time.Minute - 1}, {"2006-01-02T15:04:05", time.Second - 1},
 	} {
 		if t, err := time.ParseInLocation(f.layout, s, time.Local); err == nil {
-			return t.Add(f.span), true
+			return t, t.Add(f.span), true
 		}
 	}
 	t, err := time.Parse(time.RFC3339Nano, s)
-	return t, err == nil
+	return t, t, err == nil
+}
+
+// parseTime is the end of what ParseTime reads.
+func parseTime(s string) (time.Time, bool) {
+	_, until, ok := ParseTime(s)
+	return until, ok
 }

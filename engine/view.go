@@ -125,17 +125,7 @@ func (e *Engine) descend(m *catalog.Mark, from found, rest string) (hit found, e
 // error after the last entry may be ErrDamaged or ErrNewer: a later snapshot
 // may be missing.
 func (e *Engine) List(ctx context.Context, o ListOptions, f func(Entry) error) error {
-	given := 0 // to f, before the catalog turned out to be damaged
-	return e.withCatalog(ctx, func() error {
-		n := 0
-		return e.listAll(ctx, o, func(entry Entry) error {
-			if n++; n <= given {
-				return nil
-			}
-			given = n
-			return f(entry)
-		})
-	})
+	return resumed(e, ctx, f, func(give func(Entry) error) error { return e.listAll(ctx, o, give) })
 }
 
 func (e *Engine) listAll(ctx context.Context, o ListOptions, f func(Entry) error) error {
@@ -216,54 +206,28 @@ func (e *Engine) Restore(ctx context.Context, o RestoreOptions) (RestoreReport, 
 }
 
 func (e *Engine) restore(ctx context.Context, o RestoreOptions, report *RestoreReport) error {
-	if err := checkApart("", o.To, e.ownPlaces()...); err != nil {
-		return err
-	}
-	// Damage of the catalog, which can be built again, is found before
-	// anything is written, and is not taken for damage of the vault.
-	if err := e.catalog.Verify(ctx); err != nil {
-		return err
-	}
-	m, err := e.mark(o.At)
+	q, m, err := e.restoreRequest(ctx, o, report)
 	if err != nil {
 		return err
 	}
-	if report.Snapshot, err = e.snapshot(m); err != nil {
-		return err
-	}
-	paths := o.Paths
-	if len(paths) == 0 {
-		paths = []string{""}
-	}
-	q := restore.Request{Vault: e.vault, Catalog: e.catalog, Device: m.Device, At: m.At, To: o.To,
-		Overwrite: o.Overwrite, Keep: e.ownIDs(), Now: e.now}
-	asked := map[string]int{} // a path that is named twice is restored once
-	for i, p := range paths {
-		hits, _, err := e.at(m, p)
-		if err != nil {
-			return err
-		}
-		for _, h := range hits {
-			if by, ok := asked[h.path]; !ok || by == i {
-				asked[h.path] = i
-				q.Entries = append(q.Entries, h.Entry)
+	if o.Progress != nil {
+		var total Progress
+		if o.Count {
+			if total, err = e.count(ctx, m, q.Entries); err != nil {
+				return err
 			}
 		}
-	}
-	if o.Progress != nil {
 		q.Progress = func(path string, r *restore.Report) {
-			o.Progress(Progress{Path: path, Files: r.Files, Bytes: r.Bytes, Problems: int64(len(r.Problems))})
+			p := total
+			p.Path, p.Files, p.Bytes, p.ReadBytes, p.Problems = path, r.Files, r.Bytes, r.ReadBytes, int64(len(r.Problems))
+			o.Progress(p)
 		}
 	}
 	if err := durable.MkdirAll(o.To, 0o700); err != nil {
 		return fmt.Errorf("making the target: %w", err)
 	}
 	r, err := restore.Run(ctx, q)
-	report.Files, report.Directories, report.Others = r.Files, r.Directories, r.Others
-	report.Bytes, report.ReadBytes, report.Problems = r.Bytes, r.ReadBytes, nil
-	for _, p := range r.Problems {
-		report.Problems = append(report.Problems, Problem{filepath.Join(o.To, filepath.FromSlash(p.Path)), p.Err})
-	}
+	report.set(o.To, r)
 	if report.Complete = err == nil; report.Complete {
 		err = e.unsure(m, o.At)
 	}
@@ -284,8 +248,14 @@ func (e *Engine) Check(ctx context.Context, o CheckOptions) (CheckReport, error)
 	err := e.withCatalog(ctx, func() error {
 		q := upkeep.Request{Vault: e.vault, Catalog: e.catalog, Own: e.state.Head(), ReadData: o.ReadData, Deep: o.Deep, Now: e.now}
 		if o.Progress != nil {
+			total, err := e.countPacks(o.ReadData || o.Deep)
+			if err != nil {
+				return err
+			}
 			q.Progress = func(object string, r *upkeep.Report) {
-				o.Progress(Progress{Path: object, Files: r.Packs, Bytes: r.ReadBytes, Problems: int64(len(r.Problems))})
+				p := total
+				p.Path, p.Files, p.Bytes, p.ReadBytes, p.Problems = object, r.Packs, r.ReadBytes, r.ReadBytes, int64(len(r.Problems))
+				o.Progress(p)
 			}
 		}
 		r, err := upkeep.Check(ctx, q)

@@ -1,7 +1,11 @@
 package main
 
 import (
+	"context"
+	"errors"
 	"fmt"
+	"path/filepath"
+	"strings"
 
 	"github.com/spf13/cobra"
 
@@ -17,32 +21,66 @@ time is not read again, and what the vault holds already is not stored again.
 
 A symbolic link is backed up as a link. The vault and the data directory are
 left out of what is backed up. What cannot be read is reported, and keeps the
-state it had in the snapshot before; the exit code is then 3.`,
+state it had in the snapshot before; the exit code is then 3.
+
+Ctrl-C stops a backup: what was read until then is committed, and the same
+command goes on from there. A second Ctrl-C ends it at once, which is safe too.`,
 		Example: `  holm backup ~/Documents ~/Pictures
   holm backup --quiet /etc /home
   holm backup --json ~/Documents | tail -n 1`,
 		GroupID: groupBackup,
-		Args:    arguments(cobra.MinimumNArgs(1)),
+		Args:    arguments(1, -1, "PATH"),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			paths, err := absolutePaths(args, absolute)
 			if err != nil {
 				return err
 			}
-			return a.with(cmd.Context(), func(e *engine.Engine) error {
-				r, err := e.Backup(cmd.Context(), engine.BackupOptions{Paths: paths, Progress: a.showProgress("backing up")})
-				a.ui.endProgress()
-				partly := a.report(r.Problems)
-				if err != nil {
-					return err
-				}
-				answer := backedUp(r)
-				if err := a.ui.summary(answer, answer.text()); err != nil {
-					return err
-				}
-				return partly
-			})
+			a.noteNested(paths)
+			return a.with(cmd.Context(), func(e *engine.Engine) error { return a.backup(cmd.Context(), e, paths) })
 		},
 	}
+}
+
+// noteNested says which paths are in a backup twice.
+func (a *app) noteNested(paths []string) {
+	for i, inner := range paths {
+		for j, outer := range paths {
+			rel, err := filepath.Rel(outer, inner)
+			above := err != nil || rel == ".." || strings.HasPrefix(rel, ".."+string(filepath.Separator))
+			if i == j || above || rel == "." && i < j {
+				continue
+			}
+			if rel == "." {
+				a.ui.note("%s is named twice; once is enough", quoteName(inner))
+			} else {
+				a.ui.note("%s lies in %s and is counted and restored with both; its content is stored once", quoteName(inner), quoteName(outer))
+			}
+			break
+		}
+	}
+}
+
+// backup backs up. The signal that ends the program ends the reading; what was
+// read is still committed.
+func (a *app) backup(ctx context.Context, e *engine.Engine, paths []string) error {
+	stop := a.onInterrupt(ctx, "stopping; what was read is being committed, another Ctrl-C ends at once")
+	r, err := e.Backup(context.WithoutCancel(ctx), engine.BackupOptions{
+		Paths: paths, Stop: ctx.Done(), Progress: a.showProgress("backup", "backing up", "file", "files")})
+	stop()
+	a.ui.endProgress()
+	partly := a.report(r.Problems)
+	if errors.Is(err, engine.ErrStopped) {
+		return &advised{fmt.Errorf("interrupted after %s, %s: %w", count(r.Files, "file", "files"), size(r.Bytes), err),
+			"earlier snapshots and what was read until now are safe; go on with: " + a.commandLine()}
+	}
+	if err != nil {
+		return err
+	}
+	answer := backedUp(r)
+	if err := a.ui.summary(answer, answer.text()); err != nil {
+		return err
+	}
+	return partly
 }
 
 // A backupAnswer is the JSON of backup.
@@ -54,7 +92,9 @@ type backupAnswer struct {
 	Others      int64   `json:"others"`
 	New         int64   `json:"new"`
 	Changed     int64   `json:"changed"`
+	Unchanged   int64   `json:"unchanged"`
 	Deleted     int64   `json:"deleted"`
+	Unreadable  int64   `json:"unreadable"`
 	Bytes       int64   `json:"bytes"`
 	BytesRead   int64   `json:"bytes_read"`
 	BytesNew    int64   `json:"bytes_new"`
@@ -66,18 +106,24 @@ type backupAnswer struct {
 func backedUp(r engine.BackupReport) backupAnswer {
 	return backupAnswer{
 		Type: "backup", Snapshot: r.Snapshot, Files: r.Files, Directories: r.Directories, Others: r.Others,
-		New: r.New, Changed: r.Changed - r.New, Deleted: r.Deleted, Bytes: r.Bytes, BytesRead: r.ReadBytes, BytesNew: r.NewBytes,
+		New: r.New, Changed: r.Changed - r.New, Unchanged: r.Unchanged, Deleted: r.Deleted, Unreadable: r.Unreadable,
+		Bytes: r.Bytes, BytesRead: r.ReadBytes, BytesNew: r.NewBytes,
 		BytesAdded: r.StoredBytes, Problems: len(r.Problems), Seconds: r.Finished.Sub(r.Started).Seconds(),
 	}
 }
 
 func (b backupAnswer) text() string {
-	changes := number(b.New) + " new, " + number(b.Changed) + " changed"
+	changes := []string{number(b.New) + " new", number(b.Changed) + " changed", number(b.Unchanged) + " unchanged"}
 	if b.Deleted > 0 {
-		changes += ", " + number(b.Deleted) + " gone"
+		changes = append(changes, number(b.Deleted)+" removed")
 	}
-	text := fmt.Sprintf("%s, %s (%s); %s read, %s added to the vault in %s\n",
-		count(b.Files, "file", "files"), size(b.Bytes), changes, size(b.BytesRead), size(b.BytesAdded), seconds(b.Seconds))
+	if b.Unreadable > 0 {
+		changes = append(changes, number(b.Unreadable)+" unreadable")
+	}
+	text := fmt.Sprintf("%s, %s, %s: %s\n", count(b.Files, "file", "files"), count(b.Directories, "directory", "directories"),
+		size(b.Bytes), strings.Join(changes, ", "))
+	text += fmt.Sprintf("%s read, %s new, %s added to the vault in %s%s\n",
+		size(b.BytesRead), size(b.BytesNew), size(b.BytesAdded), seconds(b.Seconds), rateText(b.Bytes, b.Seconds))
 	if b.Snapshot == "" {
 		return text + "no snapshot: the scan did not come to its end\n"
 	}

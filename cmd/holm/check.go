@@ -30,9 +30,9 @@ other damage stays as it is and is reported.
 Damage is named object by object; the exit code is then 4.`,
 		Example: "  holm check\n  holm check --read-data\n  holm check --read-data=deep\n  holm check --repair",
 		GroupID: groupVault,
-		Args:    arguments(cobra.NoArgs),
+		Args:    arguments(0, 0, ""),
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			o := engine.CheckOptions{Repair: repair, Progress: a.showProgress("checking")}
+			o := engine.CheckOptions{Repair: repair, Progress: a.showProgress("check", "checking", "pack", "packs")}
 			switch depth {
 			case "":
 			case readSeals:
@@ -80,7 +80,7 @@ func (c checkAnswer) text() string {
 	if c.BytesRead > 0 {
 		text += ", " + size(c.BytesRead) + " read"
 	}
-	text += " in " + seconds(c.Seconds)
+	text += " in " + seconds(c.Seconds) + rateText(c.BytesRead, c.Seconds)
 	if c.DeadPacks > 0 {
 		text += "\n" + count(c.DeadPacks, "pack", "packs") + " without use, left by runs that were stopped"
 	}

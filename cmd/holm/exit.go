@@ -4,8 +4,10 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strconv"
 
 	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
 )
 
 // The exit codes, the same in all programs of holm.
@@ -45,12 +47,16 @@ func (e *advised) Unwrap() error { return e.error }
 // reported already: nothing more is printed, but the exit code tells.
 var errPartly = errors.New("done, but not everything")
 
-// arguments wraps a check of positional arguments so that what it finds is a
-// usage error.
-func arguments(check cobra.PositionalArgs) cobra.PositionalArgs {
+// arguments is the check of positional arguments of a verb that takes from
+// atLeast to atMost of them, or any number with atMost < 0; what they are is
+// called as in the verb's line of use.
+func arguments(atLeast, atMost int, what string) cobra.PositionalArgs {
 	return func(cmd *cobra.Command, args []string) error {
-		if err := check(cmd, args); err != nil {
-			return usage(cmd, err.Error())
+		switch {
+		case len(args) < atLeast:
+			return usage(cmd, what+" is missing")
+		case atMost >= 0 && len(args) > atMost:
+			return usage(cmd, "one argument too many: "+quoteName(args[atMost]))
 		}
 		for _, arg := range args {
 			if arg == "" {
@@ -59,6 +65,27 @@ func arguments(check cobra.PositionalArgs) cobra.PositionalArgs {
 		}
 		return nil
 	}
+}
+
+// flagText is what is wrong with a flag, in our words.
+func flagText(err error) string {
+	var unknown *pflag.NotExistError
+	var missing *pflag.ValueRequiredError
+	var invalid *pflag.InvalidValueError
+	var number *strconv.NumError
+	switch {
+	case errors.As(err, &unknown) && unknown.GetSpecifiedShortnames() != "":
+		return "unknown flag: -" + unknown.GetSpecifiedName()
+	case errors.As(err, &unknown):
+		return "unknown flag: --" + unknown.GetSpecifiedName()
+	case errors.As(err, &missing):
+		return "--" + missing.GetFlag().Name + " needs a value"
+	case errors.As(err, &invalid) && errors.As(err, &number):
+		return "--" + invalid.GetFlag().Name + ": " + quoteName(invalid.GetValue()) + " is no number"
+	case errors.As(err, &invalid):
+		return "--" + invalid.GetFlag().Name + ": " + quoteName(invalid.GetValue()) + ": " + errors.Unwrap(invalid).Error()
+	}
+	return err.Error()
 }
 
 // verdict is what an error means for the person: the exit code and the next
@@ -74,7 +101,7 @@ func verdict(err error) (code int, hint string) {
 		return exitUsage, wrong.hint
 	}
 	if errors.Is(err, context.Canceled) {
-		return exitFailed, "what was committed is kept; the same command goes on from there"
+		return exitFailed, "nothing that was safe is lost; the same command starts again"
 	}
 	for _, o := range occasions() {
 		if errors.Is(err, o.err) {

@@ -84,6 +84,15 @@ func duration(d time.Duration) string {
 // seconds is duration for the answers, which count in seconds.
 func seconds(s float64) string { return duration(time.Duration(s * float64(time.Second))) }
 
+// rateText is how fast that many bytes went, in brackets, with a space before;
+// nothing if it was too little to measure.
+func rateText(bytes int64, seconds float64) string {
+	if bytes < 1<<20 || seconds < 0.1 {
+		return ""
+	}
+	return " (" + size(int64(float64(bytes)/seconds)) + "/s)"
+}
+
 // clock is a point in time for people, in their time zone.
 func clock(t time.Time) string { return t.Local().Format("2006-01-02 15:04:05") }
 

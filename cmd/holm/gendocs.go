@@ -28,7 +28,7 @@ func docVerbs(a *app) []*cobra.Command {
 		Long:    "Write the man pages to DIR/man and the shell completions to DIR/completions.",
 		Example: "  SOURCE_DATE_EPOCH=1700000000 go run -tags gendocs ./cmd/holm gendocs ./docs-out",
 		Hidden:  true,
-		Args:    arguments(cobra.ExactArgs(1)),
+		Args:    arguments(1, 1, "DIR"),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			when, err := docDate(date, a)
 			if err != nil {

@@ -29,7 +29,7 @@ vault without it or a device that has joined: write it down.`,
   holm init /mnt/disk/vault --passphrase-file ~/.holm-passphrase
   pass show holm | holm init /mnt/disk/vault --passphrase-fd 0`,
 		GroupID: groupVault,
-		Args:    arguments(cobra.MaximumNArgs(1)),
+		Args:    arguments(0, 1, "VAULT"),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			return a.enter(cmd, args, &pass, name, true)
 		},
@@ -64,18 +64,17 @@ func (a *app) enter(cmd *cobra.Command, args []string, from *passphraseSource, n
 		// A machine without a name of its own is told apart by its id.
 		name, _ = os.Hostname()
 	}
-	pass, err := from.read(a, cmd, isNew)
-	if err != nil {
+	o := engine.Options{DataDir: dataDir, Vault: vault, DeviceName: name, Now: a.now, Store: a.store()}
+	foreseen := func() error { return engine.Foresee(cmd.Context(), o, isNew) }
+	if o.Passphrase, err = from.read(a, cmd, isNew, foreseen); err != nil {
 		return err
 	}
-	defer clear(pass)
+	defer clear(o.Passphrase)
 	do, what := engine.Join, "joined"
 	if isNew {
 		do, what = engine.Init, "made"
 	}
-	info, err := do(cmd.Context(), engine.Options{
-		DataDir: dataDir, Vault: vault, Passphrase: pass, DeviceName: name, Now: a.now, Store: a.store(),
-	})
+	info, err := do(cmd.Context(), o)
 	if err != nil {
 		return err
 	}

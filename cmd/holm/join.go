@@ -18,7 +18,7 @@ it but the vault and the passphrase.`,
   holm join sftp:me@nas.example:vault
   holm join /mnt/disk/vault --passphrase-file ~/.holm-passphrase`,
 		GroupID: groupVault,
-		Args:    arguments(cobra.MaximumNArgs(1)),
+		Args:    arguments(0, 1, "VAULT"),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			return a.enter(cmd, args, &pass, name, false)
 		},

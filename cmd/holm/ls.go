@@ -23,7 +23,7 @@ is where the file was when it was backed up.`,
   holm ls --at 3f2a9c81 --recursive /etc
   holm ls --at "2026-11-23 18:00" ~/Documents`,
 		GroupID: groupBackup,
-		Args:    arguments(cobra.MaximumNArgs(1)),
+		Args:    arguments(0, 1, "PATH"),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			o := engine.ListOptions{At: at, Recursive: recursive}
 			if len(args) > 0 {
@@ -37,7 +37,7 @@ is where the file was when it was backed up.`,
 			})
 		},
 	}
-	registerAt(cmd, &at)
+	a.registerAt(cmd, &at)
 	cmd.Flags().BoolVarP(&long, "long", "l", false, "show mode, size and time too")
 	cmd.Flags().BoolVarP(&recursive, "recursive", "R", false, "list directories below as well")
 	return cmd
@@ -58,27 +58,34 @@ type entryAnswer struct {
 
 func (a *app) showEntry(e engine.Entry, long bool) error {
 	if a.ui.json {
-		answer := entryAnswer{"entry", nameForJSON(e.Path), kindOf(e.Mode), posixMode(e.Mode), e.SizeBytes, stamp(e.ModTime), e.UID, e.GID, nil}
-		if e.Target != "" {
-			target := nameForJSON(e.Target)
-			answer.Target = &target
-		}
-		return a.ui.answer(answer, "")
+		return a.ui.answer(entryObject(&e), "")
 	}
+	return a.ui.answer(nil, entryText(&e, long)+"\n")
+}
+
+func entryObject(e *engine.Entry) entryAnswer {
+	answer := entryAnswer{"entry", nameForJSON(e.Path), kindOf(e.Mode), posixMode(e.Mode), e.SizeBytes, stamp(e.ModTime), e.UID, e.GID, nil}
+	if e.Target != "" {
+		target := nameForJSON(e.Target)
+		answer.Target = &target
+	}
+	return answer
+}
+
+// entryText is an entry as a line, without its end.
+func entryText(e *engine.Entry, long bool) string {
 	if !long {
-		return a.ui.answer(nil, quoteName(e.Path)+"\n")
+		return quoteName(e.Path)
 	}
 	text := fmt.Sprintf("%s %11s  %s  %s", permissions(e.Mode), size(e.SizeBytes), clock(e.ModTime), quoteName(e.Path))
 	if e.Target != "" {
 		text += " -> " + quoteName(e.Target)
 	}
-	return a.ui.answer(nil, text+"\n")
+	return text
 }
 
 // registerAt adds the flag that says which snapshot is meant.
-func registerAt(cmd *cobra.Command, at *string) {
+func (a *app) registerAt(cmd *cobra.Command, at *string) {
 	cmd.Flags().StringVar(at, "at", "latest", "`snapshot`: latest (of this device, if it has any), an id or its beginning, or a point in time")
-	cmd.RegisterFlagCompletionFunc("at", func(*cobra.Command, []string, string) ([]string, cobra.ShellCompDirective) {
-		return []string{"latest"}, cobra.ShellCompDirectiveNoFileComp
-	})
+	cmd.RegisterFlagCompletionFunc("at", a.completeSnapshots(1))
 }

@@ -90,20 +90,12 @@ type occasion struct {
 	hint string
 }
 
-// showProgress draws the progress of the engine.
-func (a *app) showProgress(doing string) func(engine.Progress) {
+// showProgress shows the progress of the engine. one and many are what its
+// files are called.
+func (a *app) showProgress(verb, doing, one, many string) func(engine.Progress) {
 	return func(p engine.Progress) {
-		a.ui.progress(progress{doing: doing, text: progressText(p), bytes: p.Bytes, total: p.TotalBytes})
+		a.ui.progress(progress{verb: verb, doing: doing, one: one, many: many, path: p.Path,
+			files: p.Files, totalFiles: p.TotalFiles, bytes: p.Bytes, totalBytes: p.TotalBytes, read: p.ReadBytes,
+			about: p.About, problems: p.Problems})
 	}
-}
-
-func progressText(p engine.Progress) string {
-	text := count(p.Files, "file", "files")
-	if p.TotalFiles > 0 {
-		text = number(p.Files) + " of " + count(p.TotalFiles, "file", "files")
-	}
-	if p.Problems > 0 {
-		text += ", " + count(p.Problems, "problem", "problems")
-	}
-	return text + ", " + size(p.Bytes)
 }

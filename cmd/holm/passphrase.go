@@ -30,8 +30,9 @@ func (s *passphraseSource) register(cmd *cobra.Command) {
 
 // read returns the passphrase: from the descriptor, the file, the file named
 // by HOLM_PASSPHRASE_FILE, or a prompt, which asks twice if the passphrase is
-// a new one.
-func (s *passphraseSource) read(a *app, cmd *cobra.Command, isNew bool) ([]byte, error) {
+// a new one, and does not ask if what it is for would be refused anyhow:
+// foreseen says so.
+func (s *passphraseSource) read(a *app, cmd *cobra.Command, isNew bool, foreseen func() error) ([]byte, error) {
 	file := s.file
 	if file == "" && !cmd.Flags().Changed("passphrase-file") && s.fd < 0 {
 		file = a.env("HOLM_PASSPHRASE_FILE")
@@ -57,6 +58,9 @@ func (s *passphraseSource) read(a *app, cmd *cobra.Command, isNew bool) ([]byte,
 		return passphraseFrom(cmd.Context(), f, file)
 	case cmd.Flags().Changed("passphrase-file"):
 		return nil, usage(cmd, "--passphrase-file is empty")
+	}
+	if err := foreseen(); err != nil {
+		return nil, err
 	}
 	return a.ui.askPassphrase(cmd.Context(), isNew)
 }

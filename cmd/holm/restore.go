@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 
 	"github.com/spf13/cobra"
 
@@ -12,6 +13,7 @@ import (
 
 func newRestore(a *app) *cobra.Command {
 	var o engine.RestoreOptions
+	var dry bool
 	cmd := &cobra.Command{
 		Use:   "restore --to DIR",
 		Short: "bring files back",
@@ -24,28 +26,49 @@ taken gets another, such as letter~2. With --overwrite directories that are
 there are restored into, and a file or link takes the place of another when it
 is complete; until then, and if the vault cannot give it, the old one stays.
 What gets another name and what cannot be restored as it was is reported; the
-exit code is then 3.`,
+exit code is then 3.
+
+With --dry-run nothing is written: it counts what would be made, replaced and
+renamed, reports the problems that can be foreseen, and ends with the exit code
+that the restore would have; with --verbose it lists every entry.`,
 		Example: `  holm restore --to /tmp/found
   holm restore --path ~/Documents/letter.odt --to /tmp/found
+  holm restore --path ~/Documents --to ~ --overwrite --dry-run
   holm restore --path ~/Documents --to ~ --overwrite
   holm restore --at 3f2a9c81 --path /etc --to /mnt/new
   holm restore --at "2026-11-23 18:00" --to /tmp/found`,
 		GroupID: groupBackup,
-		Args:    arguments(cobra.NoArgs),
+		Args:    arguments(0, 0, ""),
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			if o.To == "" {
 				return usage(cmd, "--to is missing: where shall the files go?")
 			}
-			return a.restore(cmd, o)
+			if err := a.resolve(&o); err != nil {
+				return err
+			}
+			if dry {
+				return a.dryRestore(cmd.Context(), o)
+			}
+			return a.restore(cmd.Context(), o)
 		},
 	}
-	registerAt(cmd, &o.At)
+	a.registerAt(cmd, &o.At)
 	flags := cmd.Flags()
 	flags.StringArrayVar(&o.Paths, "path", nil, "restore only this `path` and what is below it; may be repeated")
 	flags.StringVar(&o.To, "to", "", "`directory` to restore into; made if it is not there")
 	flags.BoolVar(&o.Overwrite, "overwrite", false, "restore into directories and replace files that are there")
+	flags.BoolVarP(&dry, "dry-run", "n", false, "show what would be done, and do nothing")
 	cmd.MarkFlagDirname("to")
 	return cmd
+}
+
+// resolve makes the paths of the command line absolute.
+func (a *app) resolve(o *engine.RestoreOptions) (err error) {
+	if o.Paths, err = absolutePaths(o.Paths, snapshotPath); err != nil {
+		return err
+	}
+	o.To, err = absolute(o.To)
+	return err
 }
 
 // A restoreAnswer is the JSON of restore.
@@ -53,44 +76,58 @@ type restoreAnswer struct {
 	Type        string   `json:"type"`
 	Snapshot    string   `json:"snapshot"`
 	To          jsonName `json:"to"`
+	DryRun      bool     `json:"dry_run"`
 	Files       int64    `json:"files"`
 	Directories int64    `json:"directories"`
 	Others      int64    `json:"others"`
+	Renamed     int64    `json:"renamed"`
 	Bytes       int64    `json:"bytes"`
 	BytesRead   int64    `json:"bytes_read"`
 	Problems    int      `json:"problems"`
 	Seconds     float64  `json:"seconds"`
 }
 
+func restored(r engine.RestoreReport, to string) restoreAnswer {
+	return restoreAnswer{
+		Type: "restore", Snapshot: r.Snapshot.ID, To: nameForJSON(to), Files: r.Files, Directories: r.Directories, Others: r.Others,
+		Renamed: r.Renamed, Bytes: r.Bytes, BytesRead: r.ReadBytes, Problems: len(r.Problems), Seconds: r.Finished.Sub(r.Started).Seconds(),
+	}
+}
+
+// what is what was restored, or would be, from which snapshot.
+func (r restoreAnswer) what() string {
+	text := count(r.Files, "file", "files") + " and " + count(r.Directories, "directory", "directories")
+	if r.Others > 0 {
+		text += " and " + count(r.Others, "link or special file", "links and special files")
+	}
+	return text + ", " + size(r.Bytes)
+}
+
+func fromSnapshot(s engine.Snapshot) string {
+	return "from snapshot " + shortID(s.ID) + " of " + clock(s.Time)
+}
+
 // errNothingRestored ends a restore of which nothing but problems came.
 var errNothingRestored = errors.New("nothing could be restored")
 
-func (a *app) restore(cmd *cobra.Command, o engine.RestoreOptions) error {
-	var err error
-	if o.Paths, err = absolutePaths(o.Paths, snapshotPath); err != nil {
-		return err
-	}
-	if o.To, err = absolute(o.To); err != nil {
-		return err
-	}
-	o.Progress = a.showProgress("restoring")
-	return a.with(cmd.Context(), func(e *engine.Engine) error {
-		r, err := e.Restore(cmd.Context(), o)
+func (a *app) restore(ctx context.Context, o engine.RestoreOptions) error {
+	o.Progress, o.Count = a.showProgress("restore", "restoring", "file", "files"), a.ui.showsProgress()
+	return a.with(ctx, func(e *engine.Engine) error {
+		r, err := e.Restore(ctx, o)
 		a.ui.endProgress()
 		partly := a.report(r.Problems)
 		if !r.Complete {
-			return endedEarly(err)
+			return a.endedEarly(err, r)
 		}
 		if err == nil && partly != nil && r.Files+r.Directories+r.Others == 0 {
 			return errNothingRestored
 		}
-		answer := restoreAnswer{
-			Type: "restore", Snapshot: r.Snapshot.ID, To: nameForJSON(o.To), Files: r.Files, Directories: r.Directories, Others: r.Others,
-			Bytes: r.Bytes, BytesRead: r.ReadBytes, Problems: len(r.Problems), Seconds: r.Finished.Sub(r.Started).Seconds(),
+		answer := restored(r, o.To)
+		text := fmt.Sprintf("restored %s, %s into %s in %s%s\n", answer.what(), fromSnapshot(r.Snapshot), quoteName(o.To),
+			seconds(answer.Seconds), rateText(r.Bytes, answer.Seconds))
+		if r.Renamed > 0 && !o.Overwrite {
+			text += count(r.Renamed, "entry", "entries") + " under another name; --overwrite restores into what is there\n"
 		}
-		text := fmt.Sprintf("restored %s and %s, %s, from snapshot %s of %s into %s in %s\n",
-			count(r.Files, "file", "files"), count(r.Directories, "directory", "directories"), size(r.Bytes),
-			shortID(r.Snapshot.ID), clock(r.Snapshot.Time), quoteName(o.To), seconds(answer.Seconds))
 		if err := errors.Join(err, a.ui.summary(answer, text)); err != nil {
 			return err
 		}
@@ -100,12 +137,24 @@ func (a *app) restore(cmd *cobra.Command, o engine.RestoreOptions) error {
 
 // endedEarly says what can be done after a restore that did not come to its
 // end: the same command alone would give what is there already other names.
-func endedEarly(err error) error {
+func (a *app) endedEarly(err error, r engine.RestoreReport) error {
+	done := "the " + count(r.Files, "file", "files") + " that are complete stay; "
+	if r.Files == 1 {
+		done = "the file that is complete stays; "
+	}
 	switch {
 	case errors.Is(err, context.Canceled):
-		return &advised{err, "what is complete stays; the same command with --overwrite, or another --to, restores all of it"}
+		return &advised{err, done + "all of it restores: " + a.withOverwrite()}
 	case errors.Is(err, engine.ErrTarget):
-		return &advised{err, "what is complete stays; make room there, or let it be written to, and give --overwrite; or name another --to"}
+		return &advised{err, done + "make room there, or let it be written to, and: " + a.withOverwrite() + "; or name another --to"}
 	}
 	return err
+}
+
+// withOverwrite is the command line with --overwrite.
+func (a *app) withOverwrite() string {
+	if slices.Contains(a.args, "--overwrite") {
+		return a.commandLine()
+	}
+	return a.commandLine("--overwrite")
 }

@@ -12,9 +12,10 @@ import (
 // An app is what all verbs share: the globals of the command line, the ways
 // in and out, and the clock.
 type app struct {
-	ui  *ui
-	env func(string) string
-	now func() time.Time
+	ui   *ui
+	env  func(string) string
+	now  func() time.Time
+	args []string // of the command line
 
 	dataDirFlag string
 	vaultFlag   string
@@ -22,7 +23,7 @@ type app struct {
 }
 
 func newApp() *app {
-	return &app{ui: newUI(os.Stdin, os.Stdout, os.Stderr), env: os.Getenv, now: time.Now}
+	return &app{ui: newUI(os.Stdin, os.Stdout, os.Stderr), env: os.Getenv, now: time.Now, args: os.Args[1:]}
 }
 
 // The groups of the verbs in the help text.
@@ -135,7 +136,7 @@ func newRoot(a *app) *cobra.Command {
 	root.SetOut(a.ui.out)
 	root.SetErr(a.ui.err)
 	root.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error {
-		return usage(cmd, err.Error())
+		return usage(cmd, flagText(err))
 	})
 	root.Flags().BoolVar(&version, "version", false, "print version, commit and keys, and exit")
 	globals := root.PersistentFlags()
@@ -155,7 +156,7 @@ func newRoot(a *app) *cobra.Command {
 	root.SetHelpCommandGroupID(groupOther)
 	root.SetHelpCommand(newHelp(root))
 	root.AddCommand(
-		newBackup(a), newSnapshots(a), newLs(a), newRestore(a),
+		newBackup(a), newSnapshots(a), newLs(a), newFind(a), newDiff(a), newRestore(a),
 		newInit(a), newJoin(a), newCheck(a),
 		newVersion(a), newCompletion(a))
 	root.AddCommand(docVerbs(a)...)

@@ -14,13 +14,18 @@ import (
 	"sync"
 	"time"
 
-	"github.com/schollz/progressbar/v3"
 	"golang.org/x/term"
 )
 
-// plainInterval is the time between lines of progress where there is no
-// terminal to draw on, in a log for example.
-const plainInterval = 10 * time.Second
+const (
+	// plainInterval is the time between lines of progress where there is no
+	// terminal to draw on, in a log for example.
+	plainInterval = 10 * time.Second
+	// objectInterval is the time between objects of progress with --json.
+	objectInterval = time.Second
+	// frameInterval is the time between frames on a terminal.
+	frameInterval = 100 * time.Millisecond
+)
 
 // A ui is the only way in which this program prints: answers to standard
 // output, everything else to standard error.
@@ -28,22 +33,32 @@ type ui struct {
 	in      *os.File
 	out     *bufio.Writer
 	err     io.Writer
-	drawing bool // standard error is a terminal
+	drawing bool       // standard error is a terminal that can be drawn on
+	width   func() int // of that terminal
 	now     func() time.Time
 
 	json, quiet, verbose bool
 
 	mu sync.Mutex // over the fields below: work reports from its goroutines
-	// bar is what is drawn, if something is; plain is when the last line of
-	// progress was printed where nothing can be drawn.
-	bar   *progressbar.ProgressBar
-	total int64
-	plain time.Time
+	// bar is what is drawn, if something is; meter is of the progress that is
+	// shown, which was told last at told.
+	bar   *bar
+	meter meter
+	told  time.Time
 }
 
 func newUI(in, out, err *os.File) *ui {
-	return &ui{in: in, out: bufio.NewWriter(out), err: err, drawing: term.IsTerminal(int(err.Fd())), now: time.Now}
+	width := func() int {
+		if n, _, sizeErr := term.GetSize(int(err.Fd())); sizeErr == nil && n > 0 {
+			return n
+		}
+		return 80
+	}
+	return &ui{in: in, out: bufio.NewWriter(out), err: err, drawing: canDraw(err), width: width, now: time.Now}
 }
+
+// showsProgress reports whether somebody sees how far the work is at once.
+func (u *ui) showsProgress() bool { return u.json || u.drawing && !u.quiet }
 
 // answer prints an answer that was asked for: the object with --json, else
 // the text, which ends its lines itself.
@@ -64,6 +79,9 @@ func (u *ui) summary(object any, text string) error {
 	}
 	return u.answer(object, text)
 }
+
+// mute has nothing printed on standard error any more.
+func (u *ui) mute() { u.err, u.drawing = io.Discard, false }
 
 // note says something in passing, to people who want to know.
 func (u *ui) note(format string, args ...any) {
@@ -154,65 +172,50 @@ func (u *ui) line(text string) {
 	u.mu.Lock()
 	defer u.mu.Unlock()
 	if u.bar != nil {
-		u.bar.Clear()
+		u.bar.print(text)
+		return
 	}
 	fmt.Fprintln(u.err, text)
 }
 
-// A progress is how far a verb has come.
-type progress struct {
-	doing string // "backing up"
-	text  string // counts, for people
-	bytes int64
-	total int64 // bytes, 0 while it is not known
-}
-
 // progress draws how far the work has come, or prints it now and then where
-// nothing can be drawn.
+// nothing can be drawn; with --json it is an object each second.
 func (u *ui) progress(p progress) {
-	if u.quiet || u.json {
+	if u.quiet && !u.json {
 		return
 	}
 	u.mu.Lock()
 	defer u.mu.Unlock()
-	if !u.drawing {
-		now := u.now()
-		if u.plain.IsZero() {
-			u.plain = now
-		}
-		if now.Sub(u.plain) >= plainInterval {
-			u.plain = now
-			fmt.Fprintf(u.err, "holm: %s: %s\n", p.doing, p.text)
-		}
+	now := u.now()
+	u.meter.sample(now, &p)
+	interval := plainInterval
+	switch {
+	case u.json:
+		interval = objectInterval
+	case u.drawing:
+		interval = frameInterval
+	}
+	if u.told.IsZero() && interval != frameInterval {
+		u.told = now
+	}
+	if now.Sub(u.told) < interval {
 		return
 	}
-	if u.bar == nil {
-		u.bar = newBar(u.err, p.total)
-	} else if p.total != u.total {
-		u.bar.ChangeMax64(barMax(p.total))
+	u.told = now
+	switch {
+	case u.json:
+		// Who reads along wants it now. That it cannot be written is told at
+		// the end.
+		u.answer(u.meter.object(now, &p), "")
+		u.out.Flush()
+	case u.drawing:
+		if u.bar == nil {
+			u.bar = &bar{w: u.err, width: u.width}
+		}
+		u.bar.draw(u.meter.barText(&p))
+	default:
+		fmt.Fprintf(u.err, "holm: %s: %s\n", p.doing, u.meter.plainText(&p))
 	}
-	u.total = p.total
-	u.bar.Describe(p.doing + ": " + p.text)
-	u.bar.Set64(p.bytes)
-}
-
-// newBar makes a bar, or a spinner while the total is not known.
-func newBar(w io.Writer, total int64) *progressbar.ProgressBar {
-	return progressbar.NewOptions64(barMax(total),
-		progressbar.OptionSetWriter(w),
-		progressbar.OptionShowBytes(true),
-		progressbar.OptionUseIECUnits(true),
-		progressbar.OptionSetWidth(20),
-		progressbar.OptionThrottle(100*time.Millisecond),
-		progressbar.OptionSetSpinnerChangeInterval(0),
-		progressbar.OptionClearOnFinish())
-}
-
-func barMax(total int64) int64 {
-	if total <= 0 {
-		return -1
-	}
-	return total
 }
 
 // endProgress takes the bar away.
@@ -220,10 +223,9 @@ func (u *ui) endProgress() {
 	u.mu.Lock()
 	defer u.mu.Unlock()
 	if u.bar != nil {
-		u.bar.Clear()
-		u.bar.Exit()
-		u.bar = nil
+		u.bar.clear()
 	}
+	u.bar, u.meter, u.told = nil, meter{}, time.Time{}
 }
 
 // askPassphrase asks on the terminal, without echo; for a new passphrase

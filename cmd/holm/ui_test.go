@@ -11,7 +11,6 @@ import (
 	"strings"
 	"syscall"
 	"testing"
-	"time"
 
 	"github.com/spf13/cobra"
 
@@ -79,71 +78,20 @@ func TestEveryErrorOfTheEngineHasItsExitCodeAndAHint(t *testing.T) {
 }
 
 func TestRestoreThatEndsEarlySaysHowToGetTheRest(t *testing.T) {
-	for _, err := range []error{context.Canceled, engine.ErrTarget} {
-		u, _, stderr := fixture(t)
-		if got := u.fail(endedEarly(fmt.Errorf("doing something: %w", err))); got != 1 || !strings.Contains(stderr.String(), "hint: what is complete stays") ||
-			!strings.Contains(stderr.String(), "--overwrite") {
-			t.Errorf("exit code %d, told as %q", got, stderr)
+	a := newApp()
+	for _, args := range [][]string{{"restore", "--to", "my dir"}, {"restore", "--to", "my dir", "--overwrite"}} {
+		a.args = args
+		for _, err := range []error{context.Canceled, engine.ErrTarget} {
+			u, _, stderr := fixture(t)
+			got := u.fail(a.endedEarly(fmt.Errorf("doing something: %w", err), engine.RestoreReport{Files: 1234}))
+			if got != 1 || !strings.Contains(stderr.String(), "hint: the 1,234 files that are complete stay; ") ||
+				!strings.Contains(stderr.String(), "holm restore --to 'my dir' --overwrite") || strings.Count(stderr.String(), "--overwrite") != 1 {
+				t.Errorf("exit code %d, told as %q", got, stderr)
+			}
 		}
 	}
-	if err := endedEarly(engine.ErrNoPath); err != engine.ErrNoPath {
+	if err := a.endedEarly(engine.ErrNoPath, engine.RestoreReport{}); err != engine.ErrNoPath {
 		t.Errorf("another error becomes %v", err)
-	}
-}
-
-func TestProgressIsALineNowAndThenWhereThereIsNoTerminal(t *testing.T) {
-	u, stdout, stderr := fixture(t)
-	now := time.Unix(0, 0)
-	u.now = func() time.Time { return now }
-	for i := range int64(25) {
-		now = time.Unix(i, 0)
-		u.progress(progress{doing: "backing up", text: count(i, "file", "files"), bytes: i})
-	}
-	u.endProgress()
-	if got, want := stderr.String(), "holm: backing up: 10 files\nholm: backing up: 20 files\n"; got != want {
-		t.Errorf("printed %q, expected %q", got, want)
-	}
-	if got := stdout(); got != "" {
-		t.Errorf("standard output got %q", got)
-	}
-}
-
-func TestProgressIsSilentForQuietAndJSON(t *testing.T) {
-	for _, set := range []func(*ui){func(u *ui) { u.quiet = true }, func(u *ui) { u.json = true }} {
-		for _, drawing := range []bool{false, true} {
-			u, stdout, stderr := fixture(t)
-			set(u)
-			u.drawing = drawing
-			now := time.Unix(0, 0)
-			u.now = func() time.Time { now = now.Add(time.Hour); return now }
-			for i := range int64(3) {
-				u.progress(progress{doing: "backing up", bytes: i, total: 3})
-			}
-			u.note("a note")
-			u.endProgress()
-			if stderr.Len() > 0 || stdout() != "" {
-				t.Errorf("printed %q and %q", stderr, stdout())
-			}
-		}
-	}
-}
-
-func TestBarIsDrawnOnATerminalAndGoneBeforeALine(t *testing.T) {
-	u, _, stderr := fixture(t)
-	u.drawing = true
-	u.progress(progress{doing: "restoring", text: "1 file", bytes: 1, total: 100})
-	if !strings.Contains(stderr.String(), "restoring: 1 file") {
-		t.Fatalf("drawn: %q", stderr)
-	}
-	stderr.Reset()
-	u.problem("a/file", errors.New("broken"))
-	text := stderr.String()
-	if i := strings.LastIndexByte(text, '\r'); i < 0 || text[i+1:] != "holm: problem: a/file: broken\n" {
-		t.Errorf("the line was printed into the bar: %q", text)
-	}
-	u.endProgress()
-	if u.bar != nil {
-		t.Error("the bar is still there")
 	}
 }
 

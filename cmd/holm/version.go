@@ -19,7 +19,7 @@ OpenPGP key that speaks for it. Compare them with those on the download page
 before you trust a key.`,
 		Example: "  holm version\n  holm --version\n  holm version --json",
 		GroupID: groupOther,
-		Args:    arguments(cobra.NoArgs),
+		Args:    arguments(0, 0, ""),
 		RunE:    func(*cobra.Command, []string) error { return a.version() },
 	}
 }

@@ -10,6 +10,7 @@
 package backup
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -29,6 +30,9 @@ import (
 // vault has what was read last, and the next run reads it again.
 var ErrChanged = errors.New("changed while it was read")
 
+// ErrStopped is returned when Request.Stop has ended a run.
+var ErrStopped = errors.New("stopped")
+
 // Problem is a source, or something in it, that could not be read.
 type Problem struct {
 	Path string
@@ -43,8 +47,11 @@ type Report struct {
 	Others      int64
 	Changed     int64
 	New         int64 // of the changed
+	Unchanged   int64
+	Unreadable  int64 // sources and entries that keep the state they had, if any
 	Deleted     int64
 	Bytes       int64
+	DoneBytes   int64 // of Bytes, what is behind us
 	ReadBytes   int64
 	Problems    []Problem
 }
@@ -56,6 +63,10 @@ type Request struct {
 	// Own are directories of holm itself whose contents are left out, under
 	// whatever name they are met.
 	Own []string
+	// Stop, once closed, ends the run at the next entry, or within a large
+	// file. What was read until then is committed, and the error is
+	// ErrStopped. It may be nil.
+	Stop <-chan struct{}
 	// Progress is called at most every tenth of a second; it may be nil.
 	Progress func(path string, r *Report)
 }
@@ -77,14 +88,17 @@ func Run(ctx context.Context, w *Writer, q Request) (*Report, error) {
 		var broken *readError
 		if errors.As(err, &broken) {
 			report.Problems = append(report.Problems, Problem{path, broken.err})
+			report.Unreadable++
 			continue
 		}
 		if err != nil {
 			return report, err
 		}
-		s := &scanner{ctx: ctx, w: w, cutter: cutter, source: src, own: own, report: report,
+		s := &scanner{ctx: ctx, w: w, cutter: cutter, source: src, own: own, report: report, stop: q.Stop,
 			tell: teller(w.Now, q.Progress, report), frames: []*frame{{dir: src.ID}}}
-		if err := source.Walk(ctx, path, s); err != nil {
+		if err := source.Walk(ctx, path, s); errors.Is(err, ErrStopped) {
+			return report, cmp.Or(w.Commit(ctx), err)
+		} else if err != nil {
 			return report, err
 		}
 		if s.held {

@@ -37,6 +37,7 @@ type scanner struct {
 	source catalog.Source
 	own    own // what is left out
 	tell   func(path string)
+	stop   <-chan struct{}
 	report *Report
 	frames []*frame
 	details
@@ -54,6 +55,16 @@ type frame struct {
 	after   string          // the last name seen of the catalog
 	end     bool            // there are no more pages
 	missing []string        // known names that the file system did not show
+}
+
+// stopped is ErrStopped once somebody wants the run to end.
+func (s *scanner) stopped() error {
+	select {
+	case <-s.stop:
+		return ErrStopped
+	default:
+		return nil
+	}
 }
 
 func (s *scanner) top() *frame { return s.frames[len(s.frames)-1] }
@@ -107,6 +118,9 @@ func (s *scanner) baseName(path string) string {
 
 // Enter implements source.Visitor.
 func (s *scanner) Enter(dir *source.Dir, path string, e source.Entry) error {
+	if err := s.stopped(); err != nil {
+		return err
+	}
 	s.report.Directories++
 	s.tell(s.fullPath(path))
 	parent := s.top()
@@ -138,6 +152,8 @@ func (s *scanner) Enter(dir *source.Dir, path string, e source.Entry) error {
 		if err := s.put(at, node, known); err != nil {
 			return err
 		}
+	} else {
+		s.report.Unchanged++
 	}
 	if s.own.is(s.fullPath(path), e) {
 		return source.SkipDir
@@ -199,7 +215,7 @@ func (s *scanner) deleteMissing(f *frame) error {
 // Problem implements source.Visitor. What cannot be examined keeps its last
 // state.
 func (s *scanner) Problem(path string, err error) error {
-	s.report.Problems = append(s.report.Problems, Problem{s.fullPath(path), err})
+	s.unread(path, err)
 	f := s.top()
 	if len(s.frames) > 1 && path == f.path {
 		return nil // the list of the directory itself broke off
@@ -211,8 +227,17 @@ func (s *scanner) Problem(path string, err error) error {
 	return kerr
 }
 
+// unread reports what keeps the state it had.
+func (s *scanner) unread(path string, err error) {
+	s.report.Unreadable++
+	s.report.Problems = append(s.report.Problems, Problem{s.fullPath(path), err})
+}
+
 // Visit implements source.Visitor.
 func (s *scanner) Visit(dir *source.Dir, path string, e source.Entry) error {
+	if err := s.stopped(); err != nil {
+		return err
+	}
 	s.tell(s.fullPath(path))
 	f := s.top()
 	name := s.baseName(path)
@@ -224,13 +249,16 @@ func (s *scanner) Visit(dir *source.Dir, path string, e source.Entry) error {
 	if e.Kind == source.File {
 		s.report.Files++
 		s.report.Bytes += e.Size
-		return s.file(dir, path, at, e, known)
+		err := s.file(dir, path, at, e, known)
+		s.report.DoneBytes = s.report.Bytes
+		return err
 	}
 	s.report.Others++
 	node := nodeOf(e)
 	list, err := dir.Attributes(e.Name)
 	s.describe(path, &node, e, list, err)
 	if known != nil && sameNode(&known.Node, &node) {
+		s.report.Unchanged++
 		return nil
 	}
 	return s.put(at, node, known)
@@ -261,6 +289,7 @@ func (s *scanner) put(at vault.EntryName, node vault.Node, known *catalog.Entry)
 // file puts a file if it is new or changed.
 func (s *scanner) file(dir *source.Dir, path string, at vault.EntryName, e source.Entry, known *catalog.Entry) error {
 	if known != nil && unchanged(&known.Node, e) {
+		s.report.Unchanged++
 		return nil
 	}
 	if node, ok := s.other(e); ok {
@@ -276,7 +305,7 @@ func (s *scanner) file(dir *source.Dir, path string, at vault.EntryName, e sourc
 		}
 		return nil
 	case errors.As(err, &broken):
-		s.report.Problems = append(s.report.Problems, Problem{s.fullPath(path), broken.err})
+		s.unread(path, broken.err)
 		return nil
 	case errors.Is(err, ErrChanged):
 		s.report.Problems = append(s.report.Problems, Problem{s.fullPath(path), ErrChanged})
@@ -356,7 +385,7 @@ func (s *scanner) chunks(r *source.Reader) (ids []seal.Hash, size uint64, err er
 		if err != nil {
 			return nil, 0, &readError{err}
 		}
-		if err := s.ctx.Err(); err != nil {
+		if err := errors.Join(s.ctx.Err(), s.stopped()); err != nil {
 			return nil, 0, err
 		}
 		id, err := s.w.Chunk(s.ctx, content)
@@ -366,6 +395,7 @@ func (s *scanner) chunks(r *source.Reader) (ids []seal.Hash, size uint64, err er
 		ids = append(ids, id)
 		size += uint64(len(content))
 		s.report.ReadBytes += int64(len(content))
+		s.report.DoneBytes = min(s.report.DoneBytes+int64(len(content)), s.report.Bytes)
 		s.tell("")
 	}
 }
@@ -394,6 +424,7 @@ func (s *scanner) hole(r *source.Reader, offset int64, ids *[]seal.Hash) (n int6
 		*ids = append(*ids, s.zero)
 		n += int64(s.zeroes)
 	}
+	s.report.DoneBytes = min(s.report.DoneBytes+n, s.report.Bytes)
 	s.tell("")
 	s.cutter.Reset(io.NewSectionReader(r, offset+n, math.MaxInt64-offset-n))
 	return n, s.ctx.Err()
