@@ -72,16 +72,7 @@ func TestChangedByteOfTheCatalogIsMendedFromTheVault(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			hits := 0
-			for at := 0; ; hits++ {
-				n := bytes.Index(b[at:], part.pattern)
-				if n < 0 {
-					break
-				}
-				b[at+n+part.skip] ^= 1
-				at += n + len(part.pattern)
-			}
-			if hits == 0 {
+			if flipEach(b, part.pattern, part.skip) == 0 {
 				t.Fatalf("%s, %s: not in the catalog", what, verb)
 			}
 			if err := os.WriteFile(path, b, 0o600); err != nil {
@@ -98,5 +89,18 @@ func TestChangedByteOfTheCatalogIsMendedFromTheVault(t *testing.T) {
 			}
 			s.with(s.data, func(*Engine) {})
 		}
+	}
+}
+
+// flipEach changes one bit in every place where a pattern stands, that many
+// bytes behind its beginning, and tells how many there are.
+func flipEach(b, pattern []byte, skip int) (hits int) {
+	for at := 0; ; hits++ {
+		n := bytes.Index(b[at:], pattern)
+		if n < 0 {
+			return hits
+		}
+		b[at+n+skip] ^= 1
+		at += n + len(pattern)
 	}
 }

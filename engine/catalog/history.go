@@ -57,10 +57,10 @@ func (c *Catalog) History(device, dir seal.ID, since Position, f func(Version) e
 		}
 		return f(Version{e, Position(s.from), until})
 	}
-	for after := ""; ; {
+	for after, more := "", true; more; {
 		var page []stored
 		err := c.view(func(t *tx) (err error) {
-			page, err = pageAfter(t, device, dir, after)
+			page, more, err = pageAfter(t, device, dir, after)
 			return err
 		})
 		if err != nil {
@@ -76,9 +76,6 @@ func (c *Catalog) History(device, dir seal.ID, since Position, f func(Version) e
 			if err := give(&page[i], Now); err != nil {
 				return err
 			}
-		}
-		if len(page) == 0 {
-			break
 		}
 	}
 	for i := range past {
