@@ -45,7 +45,7 @@ import (
 )
 
 // version changes whenever the records do, or what this holm can fold.
-const version = 4
+const version = 5
 
 var (
 	// ErrDamaged is returned when the catalog file does not hold what was

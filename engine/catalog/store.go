@@ -34,6 +34,7 @@ var (
 	overlayBucket = []byte("overlay")
 	keyOf         = []byte("of")
 	keyTables     = []byte("tables")
+	keyItems      = []byte("items")
 )
 
 // item is a key and its value.
@@ -133,6 +134,11 @@ func (s *store) load(identity []byte) error {
 		})
 		if err != nil {
 			return err
+		}
+		// A page of bbolt that lost entries still looks whole.
+		items := checked(keyItems, meta.Get(keyItems))
+		if n := items.uv(); meta.Get(keyItems) != nil && (items.bad || n != uint64(s.overlay.Len())) || meta.Get(keyItems) == nil && s.overlay.Len() > 0 {
+			return fmt.Errorf("overlay has %d items: %w", s.overlay.Len(), ErrDamaged)
 		}
 		return s.openTables(checked(keyTables, meta.Get(keyTables)), meta.Get(keyTables) == nil)
 	})
@@ -246,13 +252,16 @@ func (s *store) update(f func(t *tx) error) error {
 	}
 	err := guard(func() error {
 		return s.db.Update(func(btx *bbolt.Tx) error {
-			b := btx.Bucket(overlayBucket)
+			b, items := btx.Bucket(overlayBucket), s.overlay.Len()
 			var err error
 			t.delta.Scan(func(i item) bool {
+				if _, there := s.overlay.Get(i); !there {
+					items++
+				}
 				err = b.Put(i.key, i.value)
 				return err == nil
 			})
-			return err
+			return errors.Join(err, putMeta(btx, keyItems, binary.AppendUvarint(nil, uint64(items))))
 		})
 	})
 	if err != nil {
@@ -308,7 +317,6 @@ func (s *store) commitTables(tables []*diskTable) error {
 	for _, t := range tables {
 		list = binary.AppendUvarint(binary.AppendUvarint(list, t.number), uint64(t.size))
 	}
-	list = binary.BigEndian.AppendUint32(list, checksum(keyTables, list))
 	return guard(func() error {
 		return s.db.Update(func(btx *bbolt.Tx) error {
 			if err := btx.DeleteBucket(overlayBucket); err != nil {
@@ -317,7 +325,12 @@ func (s *store) commitTables(tables []*diskTable) error {
 			if _, err := btx.CreateBucket(overlayBucket); err != nil {
 				return err
 			}
-			return btx.Bucket(metaBucket).Put(keyTables, list)
+			return errors.Join(putMeta(btx, keyTables, list), putMeta(btx, keyItems, binary.AppendUvarint(nil, 0)))
 		})
 	})
+}
+
+// putMeta sets a value of the first bucket, with its checksum.
+func putMeta(btx *bbolt.Tx, key, value []byte) error {
+	return btx.Bucket(metaBucket).Put(key, binary.BigEndian.AppendUint32(value, checksum(key, value)))
 }

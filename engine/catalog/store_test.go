@@ -11,6 +11,8 @@ import (
 	"slices"
 	"sync"
 	"testing"
+
+	"go.etcd.io/bbolt"
 )
 
 func storeAt(t *testing.T, dir string, maxOverlay int) *store {
@@ -191,4 +193,24 @@ func TestReadersSeeWholeUpdatesWhileTablesAreMade(t *testing.T) {
 		}
 	}
 	readers.Wait()
+}
+
+// A leaf of bbolt whose count of entries is too low still looks whole.
+func TestAnOverlayThatLostItemsIsDamaged(t *testing.T) {
+	dir := filepath.Join(t.TempDir(), "catalog")
+	s := storeAt(t, dir, 1<<20)
+	err := s.update(func(tx *tx) error {
+		return errors.Join(put(tx, bucketGone, []byte("a"), nil), put(tx, bucketGone, []byte("b"), nil))
+	})
+	if err == nil {
+		err = guard(func() error {
+			return s.db.Update(func(btx *bbolt.Tx) error { return btx.Bucket(overlayBucket).Delete(bucketGone.full([]byte("b"))) })
+		})
+	}
+	if err = errors.Join(err, s.close()); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := openStore(dir, []byte("identity")); !errors.Is(err, ErrDamaged) {
+		t.Errorf("opening it says %v", err)
+	}
 }
