@@ -4,15 +4,15 @@ package main
 
 import (
 	"context"
-	"encoding/json"
-	"errors"
 	"fmt"
 	"os"
+	"os/exec"
 	"os/signal"
 	"path/filepath"
 	"slices"
 	"strconv"
 	"strings"
+	"syscall"
 	"time"
 )
 
@@ -29,13 +29,18 @@ func main() {
 type settings map[string]string
 
 func parse(args []string) (settings, error) {
-	s := settings{"trees": "a,b,c", "tools": "holm,restic,borg,baseline", "runs": "3", "holm": "bin/holm", "out": "docs", "limit": "", "work": "", "render": ""}
+	s := settings{"trees": "a,b,c", "tools": "holm,parity,restic,borg,baseline,floor", "phases": "", "runs": "3", "holm": "bin/holm",
+		"limit": "", "scale": "", "size": "1", "work": "", "out": "docs", "render": ""}
+	given := map[string]bool{}
 	for _, a := range args {
 		name, value, ok := strings.Cut(a, "=")
 		if _, known := s[name]; !ok || !known {
-			return nil, fmt.Errorf("%q: want one of %s, each with =value", a, "trees tools runs holm out limit work render")
+			return nil, fmt.Errorf("%q: want one of trees, tools, phases, runs, holm, limit, scale, size, work, out, render with =value", a)
 		}
-		s[name] = value
+		s[name], given[name] = value, true
+	}
+	if !given["tools"] && (s["limit"] != "" || s["scale"] != "") {
+		s["tools"] = "holm"
 	}
 	if s["work"] == "" {
 		base, err := os.UserCacheDir()
@@ -44,22 +49,24 @@ func parse(args []string) (settings, error) {
 		}
 		s["work"] = filepath.Join(base, "holm", "bench")
 	}
+	for _, name := range []string{"work", "out"} {
+		path, err := filepath.Abs(s[name])
+		if err != nil {
+			return nil, err
+		}
+		s[name] = path
+	}
 	return s, nil
 }
 
 // bench is one measurement under way.
 type bench struct {
-	work    string // trees, vaults
-	tools   []tool
-	results []result
-}
-
-// result is what one phase of one tool took.
-type result struct {
-	Tree, Tool, Phase string
-	Run               int
-	sample
-	VaultBytes int64 `json:",omitempty"` // after first
+	work   string  // trees, vaults
+	size   float64 // part of the trees
+	limit  int64   // MiB of memory; 0: none
+	phases []phase
+	tools  []tool
+	record *record
 }
 
 func run(ctx context.Context, args []string) error {
@@ -67,31 +74,42 @@ func run(ctx context.Context, args []string) error {
 	if err != nil {
 		return err
 	}
-	file := filepath.Join(s["out"], "benchmarks.json")
+	rec, err := openRecord(s["out"], time.Now())
+	if err != nil {
+		return err
+	}
 	if s["render"] != "" {
-		return renderFile(file, s["out"])
+		return rec.render()
 	}
-	runs, err := strconv.Atoi(s["runs"])
-	if err != nil || runs < 1 {
-		return fmt.Errorf("runs=%s: want a number from 1", s["runs"])
+	b := &bench{work: s["work"], record: rec}
+	runs, err := b.configure(s)
+	if err != nil {
+		return err
 	}
-	b := &bench{work: s["work"]}
 	if err := os.MkdirAll(b.work, 0o755); err != nil {
 		return err
 	}
-	names := strings.Split(s["tools"], ",")
-	if s["limit"] != "" {
-		names = []string{"holm", "limited"}
-	}
-	cleanup, err := b.findTools(ctx, names, s["holm"], s["limit"])
-	defer cleanup()
+	cleanup, err := b.findTools(ctx, s)
+	defer func() { cleanup() }()
 	if err != nil {
 		return err
+	}
+	if err := b.versions(ctx); err != nil {
+		return err
+	}
+	if s["scale"] != "" {
+		if err := b.scale(ctx, strings.Split(s["scale"], ",")); err != nil {
+			return err
+		}
+		return rec.render()
 	}
 	for _, name := range strings.Split(s["trees"], ",") {
 		tree, err := b.makeTree(ctx, name)
 		if err != nil {
 			return fmt.Errorf("making tree %s: %w", name, err)
+		}
+		if err := rec.describeTree(name, tree); err != nil {
+			return err
 		}
 		for n := range runs {
 			if err := b.round(ctx, name, tree, n); err != nil {
@@ -99,21 +117,55 @@ func run(ctx context.Context, args []string) error {
 			}
 		}
 	}
-	old := []result{}
-	if data, err := os.ReadFile(file); err == nil {
-		if err := json.Unmarshal(data, &old); err != nil {
-			return fmt.Errorf("reading %s: %w", file, err)
+	return rec.render()
+}
+
+// configure reads the settings that are numbers or lists of phases.
+func (b *bench) configure(s settings) (runs int, err error) {
+	if runs, err = strconv.Atoi(s["runs"]); err != nil || runs < 1 {
+		return 0, fmt.Errorf("runs=%s: want a number from 1", s["runs"])
+	}
+	if b.size, err = strconv.ParseFloat(s["size"], 64); err != nil || b.size <= 0 || b.size > 1 {
+		return 0, fmt.Errorf("size=%s: want a number above 0, at most 1", s["size"])
+	}
+	if s["limit"] != "" {
+		if b.limit, err = strconv.ParseInt(s["limit"], 10, 32); err != nil || b.limit < 1 {
+			return 0, fmt.Errorf("limit=%s: want a number of MiB", s["limit"])
 		}
 	}
-	// What is measured anew takes the place of what was there.
-	old = slices.DeleteFunc(old, func(o result) bool {
-		return slices.ContainsFunc(b.results, func(r result) bool { return r.Tree == o.Tree && r.Tool == o.Tool })
-	})
-	data, err := json.MarshalIndent(append(old, b.results...), "", " ")
-	if err != nil {
-		return err
+	b.phases = phases()
+	if s["phases"] == "" {
+		return runs, nil
 	}
-	return errors.Join(os.WriteFile(file, append(data, '\n'), 0o644), renderFile(file, s["out"]))
+	wanted := append(strings.Split(s["phases"], ","), "first")
+	b.phases = slices.DeleteFunc(b.phases, func(p phase) bool { return !slices.Contains(wanted, p.key) })
+	for _, key := range wanted {
+		if !slices.ContainsFunc(b.phases, func(p phase) bool { return p.key == key }) {
+			return 0, fmt.Errorf("phases=%s: there is no phase %s", s["phases"], key)
+		}
+	}
+	return runs, nil
+}
+
+// versions asks every tool what it is.
+func (b *bench) versions(ctx context.Context) error {
+	for _, t := range b.tools {
+		_, said, err := measure(ctx, command{words: t.version, enter: t.enter})
+		if err != nil {
+			return fmt.Errorf("asking %s for its version: %w", t.name, err)
+		}
+		line, _, _ := strings.Cut(said, "\n")
+		switch t.name {
+		case "baseline":
+			line += ", commit " + firstRoad
+		case "holm":
+			if commit, err := exec.CommandContext(ctx, "git", "describe", "--always", "--dirty").Output(); err == nil {
+				line += ", commit " + strings.TrimSpace(string(commit))
+			}
+		}
+		b.record.Versions[t.name] = line
+	}
+	return nil
 }
 
 // forgetful is how long ext4 remembers which files were removed: until then it
@@ -124,48 +176,79 @@ const forgetful = 40 * time.Second
 // before the next one begins.
 func (b *bench) round(ctx context.Context, name, tree string, n int) error {
 	dir := filepath.Join(b.work, "run", fmt.Sprintf("%s-%d", name, n))
-	if err := os.MkdirAll(dir, 0o755); err != nil {
+	if err := os.RemoveAll(dir); err != nil { // of a run that was killed
 		return err
 	}
 	live := filepath.Join(dir, "tree") // a copy, because phases change it
-	if err := copyTree(ctx, tree, live); err != nil {
+	if err := os.MkdirAll(dir, 0o755); err != nil {
+		return err
+	}
+	if err := copyTree(ctx, tree+"/.", live); err != nil {
 		return err
 	}
 	var jobs []*job
 	for _, t := range b.tools {
-		j := &job{tool: t, dir: filepath.Join(dir, t.name), tree: live, work: b.work}
+		j := &job{tool: t, dir: filepath.Join(dir, strings.ReplaceAll(t.name, " ", "-")), tree: live}
 		if err := j.init(ctx); err != nil {
 			return err
 		}
 		jobs = append(jobs, j)
 	}
-	for _, p := range phases() {
-		if p.before != nil {
-			if err := p.before(live); err != nil {
-				return fmt.Errorf("before phase %s: %w", p.name, err)
-			}
-		}
-		if err := warm(live); err != nil {
-			return err
-		}
-		for _, j := range jobs {
-			r, err := j.phase(ctx, p)
-			if errors.Is(err, errLeftOut) {
-				continue
-			}
-			if err != nil {
-				return fmt.Errorf("%s, tree %s, phase %s: %w", j.tool.name, name, p.name, err)
-			}
-			r.Tree, r.Tool, r.Phase, r.Run = name, j.tool.name, p.name, n
-			b.results = append(b.results, r)
-			fmt.Fprintf(os.Stderr, "%s %-8s %-10s %7.2f s wall %7.2f s CPU %6.1f MiB RSS %6.1f MiB anonymous (average %.1f)\n",
-				name, j.tool.name, p.name, r.WallSeconds, r.CPUSeconds, mib(r.PeakRSS), mib(r.PeakAnon), mib(r.AverageAnon))
+	for _, p := range b.phases {
+		if err := b.phase(ctx, p, jobs, result{Tree: name, Run: n}); err != nil {
+			return fmt.Errorf("tree %s, phase %s: %w", name, p.title, err)
 		}
 	}
 	if err := os.RemoveAll(dir); err != nil {
 		return err
 	}
-	time.Sleep(forgetful)
+	if err := b.record.save(); err != nil {
+		return err
+	}
+	select {
+	case <-ctx.Done():
+		return ctx.Err()
+	case <-time.After(forgetful):
+		return nil
+	}
+}
+
+// phase lets every tool do one phase and keeps what it took. In a limit of
+// memory a tool may fail: that is what the limit is to find out.
+func (b *bench) phase(ctx context.Context, p phase, jobs []*job, as result) error {
+	live := jobs[0].tree
+	if p.before != nil {
+		if err := p.before(live); err != nil {
+			return err
+		}
+	}
+	if b.limit == 0 {
+		if err := warm(live); err != nil {
+			return err
+		}
+	}
+	for _, j := range jobs {
+		if j.tool.does[p.key] == nil {
+			continue
+		}
+		syscall.Sync() // nobody pays for what the one before has written
+		if b.limit > 0 {
+			if err := dropCaches(); err != nil {
+				return err
+			}
+		}
+		r, err := j.phase(ctx, p.key)
+		if err != nil && (b.limit == 0 || ctx.Err() != nil) {
+			return fmt.Errorf("%s: %w", j.tool.name, err)
+		}
+		if err != nil {
+			r.Failed = err.Error()
+		}
+		r.Tree, r.Tool, r.Phase, r.Run, r.Count, r.LimitMiB = as.Tree, j.tool.name, p.key, as.Run, as.Count, b.limit
+		b.record.add(r)
+		fmt.Fprintf(os.Stderr, "%s %-14s %-10s %7.2f s wall %7.2f s CPU %6.1f MiB RSS %6.1f MiB anonymous (average %.1f) %s\n",
+			r.Tree, r.Tool, p.key, r.WallSeconds, r.CPUSeconds, mib(r.PeakRSS), mib(r.PeakAnon), mib(r.AverageAnon), r.Failed)
+	}
 	return nil
 }
 

@@ -8,7 +8,7 @@ import (
 	"fmt"
 	"os"
 	"os/exec"
-	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -27,25 +27,26 @@ type sample struct {
 type command struct {
 	words []string
 	env   []string
-	group string // cgroup of the memory controller; empty: none
+	enter []string // what stands before the words: a shell that ends with entered
 }
+
+// entered is the end of a script of sh that enters a root or a cgroup: it says
+// so on descriptor 3, where time begins, and becomes the command.
+const entered = `printf . >&3; exec 3>&-; exec `
 
 const sampling = 5 * time.Millisecond
 
-// measure runs a command to its end. A command that fails is an error that
-// holds what it said.
-func measure(ctx context.Context, c command) (s sample, err error) {
-	words := c.words
-	if c.group != "" {
-		words = append([]string{"sh", "-c", `echo $$ >"$0/cgroup.procs" && exec "$@"`, c.group}, words...)
-	}
+// measure runs a command to its end and returns what it took and said. A
+// command that fails is an error that holds the end of what it said.
+func measure(ctx context.Context, c command) (s sample, said string, err error) {
+	words := slices.Concat(c.enter, c.words)
 	cmd := exec.CommandContext(ctx, words[0], words[1:]...)
 	cmd.Env = append(os.Environ(), c.env...)
-	var said bytes.Buffer
-	cmd.Stdout, cmd.Stderr = &said, &said
-	start := time.Now()
-	if err := cmd.Start(); err != nil {
-		return s, err
+	var out bytes.Buffer
+	cmd.Stdout, cmd.Stderr = &out, &out
+	start, err := begin(cmd, len(c.enter) > 0)
+	if err != nil {
+		return s, "", err
 	}
 	done := make(chan error, 1)
 	go func() { done <- cmd.Wait() }()
@@ -68,11 +69,32 @@ func measure(ctx context.Context, c command) (s sample, err error) {
 	if count > 0 {
 		s.AverageAnon = sum / count
 	}
+	said = strings.TrimSpace(out.String())
 	if err != nil {
-		out := said.String()
-		return s, fmt.Errorf("%s: %w: %s", strings.Join(c.words, " "), err, out[max(0, len(out)-2000):])
+		return s, said, fmt.Errorf("%s: %w: %s", strings.Join(c.words, " "), err, said[max(0, len(said)-2000):])
 	}
-	return s, nil
+	return s, said, nil
+}
+
+// begin starts a command and returns when its time begins: at once, or when
+// what stands before it has said that it has entered.
+func begin(cmd *exec.Cmd, enters bool) (time.Time, error) {
+	hear, say, err := os.Pipe()
+	if err != nil {
+		return time.Time{}, err
+	}
+	defer hear.Close()
+	if enters {
+		cmd.ExtraFiles = []*os.File{say}
+	}
+	start := time.Now()
+	err = cmd.Start()
+	say.Close()
+	if err == nil && enters {
+		_, _ = hear.Read(make([]byte, 1)) // one that could not enter says nothing and fails
+		start = time.Now()
+	}
+	return start, err
 }
 
 // memory is the anonymous memory of a process, and the peak of its resident
@@ -93,23 +115,4 @@ func memory(pid int) (anon, peak int64, ok bool) {
 	}
 	anon, peak = field("RssAnon"), field("VmHWM")
 	return anon, peak, peak > 0
-}
-
-// memoryGroup makes a cgroup that holds that many bytes and no swap, and says
-// how to remove it.
-func memoryGroup(limit int64) (dir string, remove func(), err error) {
-	v1 := "/sys/fs/cgroup/memory"
-	if _, err := os.Stat(v1); err == nil {
-		dir = filepath.Join(v1, fmt.Sprintf("holm-bench-%d", os.Getpid()))
-		err = os.Mkdir(dir, 0o755)
-		if err == nil {
-			err = os.WriteFile(filepath.Join(dir, "memory.limit_in_bytes"), strconv.AppendInt(nil, limit, 10), 0o644)
-		}
-		return dir, func() { os.Remove(dir) }, err
-	}
-	dir = filepath.Join("/sys/fs/cgroup", fmt.Sprintf("holm-bench-%d", os.Getpid()))
-	if err = os.Mkdir(dir, 0o755); err == nil {
-		err = os.WriteFile(filepath.Join(dir, "memory.max"), strconv.AppendInt(nil, limit, 10), 0o644)
-	}
-	return dir, func() { os.Remove(dir) }, err
 }

@@ -6,11 +6,10 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io/fs"
 	"os"
 	"os/exec"
 	"path/filepath"
-	"strconv"
+	"slices"
 	"strings"
 
 	"holm.example/acceptance/root"
@@ -21,106 +20,165 @@ import (
 const firstRoad = "6237e86"
 
 // tool is a backup program: the words of its commands, in which {vault},
-// {tree}, {to} and {dir} stand for paths.
+// {tree}, {parent} and {base} (of the tree), {to}, {dir} and {run} stand for
+// paths, and for the number of the command.
 type tool struct {
 	name    string
+	version []string
 	env     []string
 	init    []string
-	backup  []string
-	restore []string
-	check   []string
-	deep    []string // check of everything, where it is another command
-	inside  string   // a root that it runs in
-	group   string   // a cgroup that it runs in
+	does    map[string][]string // the words of its phases
+	prepare map[string][]string // what is done before a phase and not measured
+	enter   []string
 }
 
-var errLeftOut = errors.New("not a phase of this tool")
-
-func holm(name, program string) tool {
+func holm(name, program string, parity []string) tool {
+	backup := []string{program, "backup", "-q", "{tree}"}
 	return tool{name: name, env: []string{"HOLM_DATA_DIR={dir}/data"},
-		init:    []string{program, "init", "-q", "--passphrase-file", "{dir}/passphrase", "{vault}"},
-		backup:  []string{program, "backup", "-q", "{tree}"},
-		restore: []string{program, "restore", "-q", "--to", "{to}"},
-		check:   []string{program, "check", "-q", "--read-data"},
-		deep:    []string{program, "check", "-q", "--read-data=deep"}}
+		version: []string{program, "version"},
+		init:    slices.Concat([]string{program, "init", "-q", "--passphrase-file", "{dir}/passphrase"}, parity, []string{"{vault}"}),
+		does: map[string][]string{"first": backup, "unchanged": backup, "changed": backup, "moved": backup,
+			"restore": {program, "restore", "-q", "--to", "{to}"},
+			"check":   {program, "check", "-q", "--read-data"},
+			"deep":    {program, "check", "-q", "--read-data=deep"}}}
+}
+
+// peer is restic or borg.
+func peer(name string, enter []string) tool {
+	if name == "restic" {
+		backup := []string{"restic", "backup", "-q", "{tree}"}
+		return tool{name: name, enter: enter, version: []string{"restic", "version"},
+			env:  []string{"RESTIC_PASSWORD=bench", "RESTIC_REPOSITORY={vault}", "RESTIC_CACHE_DIR={dir}/cache"},
+			init: []string{"restic", "init", "-q"},
+			does: map[string][]string{"first": backup, "unchanged": backup, "changed": backup, "moved": backup,
+				"restore": {"restic", "restore", "-q", "latest", "--target", "{to}"},
+				"check":   {"restic", "check", "-q", "--read-data"}}}
+	}
+	backup := []string{"borg", "create", "::{run}", "{tree}"}
+	return tool{name: name, enter: enter, version: []string{"borg", "--version"},
+		env:  []string{"BORG_PASSPHRASE=bench", "BORG_REPO={vault}", "BORG_BASE_DIR={dir}/cache"},
+		init: []string{"borg", "init", "-e", "repokey-blake2"},
+		does: map[string][]string{"first": backup, "unchanged": backup, "changed": backup, "moved": backup,
+			"restore": {"sh", "-c", `cd "$0" && exec borg extract ::{last}`, "{to}"},
+			"check":   {"borg", "check", "--verify-data"}}}
+}
+
+// floor is what no backup program can do without.
+func floor() tool {
+	return tool{name: "floor", version: []string{"tar", "--version"},
+		does: map[string][]string{
+			"unchanged": {"find", "{tree}", "-newer", "{dir}/passphrase", "-size", "-1"}, // asks for the state of every file
+			"restore":   {"tar", "-C", "{to}", "-xf", "{dir}/tree.tar"}},
+		prepare: map[string][]string{"restore": {"tar", "-C", "{parent}", "--format=posix", "-cf", "{dir}/tree.tar", "{base}"}}}
 }
 
 // findTools makes the tools. cleanup is to be called in any case.
-func (b *bench) findTools(ctx context.Context, names []string, program, limit string) (cleanup func(), err error) {
+func (b *bench) findTools(ctx context.Context, s settings) (cleanup func(), err error) {
 	cleanup = func() {}
-	program, err = filepath.Abs(program)
+	program, err := filepath.Abs(s["holm"])
 	if err != nil {
 		return cleanup, err
 	}
-	var inside string
-	for _, name := range names {
+	knowsParity := false
+	if out, err := exec.CommandContext(ctx, program, "init", "--help").Output(); err != nil {
+		return cleanup, fmt.Errorf("asking %s for its options, which make build makes: %w", program, err)
+	} else if strings.Contains(string(out), "--no-parity") {
+		knowsParity = true
+	}
+	var plain, parity []string
+	if knowsParity {
+		plain, parity = []string{"--no-parity"}, []string{"--parity"}
+	}
+	var enter []string
+	for _, name := range strings.Split(s["tools"], ",") {
 		switch name {
 		case "holm":
-			b.tools = append(b.tools, holm(name, program))
-		case "limited":
-			n, err := strconv.Atoi(limit)
-			if err != nil {
-				return cleanup, fmt.Errorf("limit=%s: want a number of MiB", limit)
+			b.tools = append(b.tools, holm(name, program, plain))
+		case "parity":
+			if !knowsParity {
+				fmt.Fprintln(os.Stderr, "bench: left out: this holm has no parity")
+				continue
 			}
-			group, remove, err := memoryGroup(int64(n) << 20)
-			if err != nil {
-				return cleanup, fmt.Errorf("making a cgroup: %w", err)
-			}
-			cleanup = remove
-			t := holm(name, program)
-			t.group = group
+			t := holm(name, program, parity)
+			t.does = map[string][]string{"first": t.does["first"]}
 			b.tools = append(b.tools, t)
 		case "baseline":
 			old, err := b.baseline(ctx)
 			if err != nil {
 				return cleanup, err
 			}
-			t := holm(name, old)
-			t.deep = nil
+			t := holm(name, old, nil)
+			delete(t.does, "deep")
 			b.tools = append(b.tools, t)
 		case "restic", "borg":
-			if inside == "" {
-				if inside, cleanup, err = b.peers(ctx, cleanup); err != nil {
+			if enter == nil {
+				if enter, cleanup, err = b.peers(ctx); err != nil {
 					return cleanup, err
 				}
 			}
-			b.tools = append(b.tools, peer(name, inside))
+			b.tools = append(b.tools, peer(name, enter))
+		case "floor":
+			b.tools = append(b.tools, floor())
 		default:
-			return cleanup, fmt.Errorf("tools=%s: want holm, restic, borg or baseline", name)
+			return cleanup, fmt.Errorf("tools=%s: want holm, parity, restic, borg, baseline or floor", name)
 		}
+	}
+	if b.limit > 0 {
+		return b.limitTools(cleanup)
 	}
 	return cleanup, nil
 }
 
-func peer(name, inside string) tool {
-	if name == "restic" {
-		return tool{name: name, inside: inside, env: []string{"RESTIC_PASSWORD=bench", "RESTIC_REPOSITORY={vault}", "RESTIC_CACHE_DIR={dir}/cache"},
-			init: []string{"restic", "init", "-q"}, backup: []string{"restic", "backup", "-q", "{tree}"},
-			restore: []string{"restic", "restore", "-q", "latest", "--target", "{to}"}, check: []string{"restic", "check", "-q", "--read-data"}}
+// limitTools has every tool twice: as it is, and in a cgroup.
+func (b *bench) limitTools(also func()) (cleanup func(), err error) {
+	group, remove, err := memoryGroup(b.limit << 20)
+	cleanup = func() { remove(); also() }
+	if err != nil {
+		return cleanup, fmt.Errorf("making a cgroup: %w", err)
 	}
-	return tool{name: name, inside: inside, env: []string{"BORG_PASSPHRASE=bench", "BORG_REPO={vault}", "BORG_BASE_DIR={dir}/cache"},
-		init: []string{"borg", "init", "-e", "repokey-blake2"}, backup: []string{"borg", "create", "::{now:%s.%f}", "{tree}"},
-		restore: []string{"sh", "-c", `cd {to} && exec borg extract "::$(borg list --short --last 1)"`}, check: []string{"borg", "check", "--verify-data"}}
+	var twice []tool
+	for _, t := range b.tools {
+		limited := t
+		limited.name, limited.enter = t.name+limitedSuffix, enterGroup(group)
+		t.name += freeSuffix
+		twice = append(twice, t, limited)
+	}
+	b.tools = twice
+	return cleanup, nil
 }
 
-// peers unpacks a root that has restic and borg.
-func (b *bench) peers(ctx context.Context, also func()) (dir string, cleanup func(), err error) {
+// Ends of the names of tools that are measured for a limit of memory.
+const (
+	freeSuffix    = " free"
+	limitedSuffix = " limited"
+)
+
+// peers unpacks a root that has restic and borg and says how to enter it. Where
+// roots cannot be had, the host's own programs do; their versions stand in the
+// tables in any case.
+func (b *bench) peers(ctx context.Context) (enter []string, cleanup func(), err error) {
 	cache, err := root.Open(ctx)
-	if err != nil {
-		return "", also, fmt.Errorf("opening the cache of roots: %w", err)
+	if errors.Is(err, root.ErrUnavailable) {
+		fmt.Fprintln(os.Stderr, "bench: restic and borg are those of this host:", err)
+		return []string{"sh", "-euc", entered + `"$@"`, "sh"}, func() {}, nil
 	}
-	cleanup = func() { also(); _ = cache.Close() }
+	if err != nil {
+		return nil, func() {}, fmt.Errorf("opening the cache of roots: %w", err)
+	}
+	cleanup = func() { _ = cache.Close() }
 	base, err := cache.Base(ctx, root.Spec{Suite: "sid", Packages: []string{"restic", "borgbackup"}})
 	if err != nil {
-		return "", cleanup, err
+		return nil, cleanup, err
 	}
-	return base.Dir(), cleanup, nil
+	// In a mount namespace of its own, with the work directory where it is outside.
+	script := `r=$0; mkdir -p "$r$1"; mount --bind "$1" "$r$1"; mount --bind /dev "$r/dev"; mount -t proc proc "$r/proc"; shift; ` + entered + `chroot "$r" "$@"`
+	return []string{"unshare", "--mount", "sh", "-euc", script, base.Dir(), b.work}, cleanup, nil
 }
 
 // baseline builds holm of the first road from the history.
 func (b *bench) baseline(ctx context.Context) (string, error) {
 	program := filepath.Join(b.work, "holm-"+firstRoad)
-	if _, err := os.Stat(program); err == nil {
+	if exists(program) {
 		return program, nil
 	}
 	dir, err := os.MkdirTemp(b.work, "baseline-")
@@ -128,125 +186,10 @@ func (b *bench) baseline(ctx context.Context) (string, error) {
 		return "", err
 	}
 	defer os.RemoveAll(dir)
-	script := `git archive "$1" | tar -x -C "$2" && cd "$2" && go build -trimpath -o "$3" ./cmd/holm`
+	script := `git archive -o "$2/source.tar" "$1"; cd "$2"; tar -xf source.tar; go build -trimpath -o "$3" ./cmd/holm`
 	out, err := exec.CommandContext(ctx, "sh", "-euc", script, "baseline", firstRoad, dir, program).CombinedOutput()
 	if err != nil {
-		return "", fmt.Errorf("building the baseline, which needs the whole history: %w: %s", err, out)
+		return "", fmt.Errorf("building the baseline, which needs the whole history of the source: %w: %s", err, out)
 	}
 	return program, nil
-}
-
-// job is a tool at work on one tree.
-type job struct {
-	tool  tool
-	dir   string
-	tree  string
-	work  string
-	count int // of restores
-}
-
-func (j *job) vault() string { return filepath.Join(j.dir, "vault") }
-
-// command is the words of a tool with their paths.
-func (j *job) command(words []string, to string) command {
-	paths := strings.NewReplacer("{vault}", j.vault(), "{tree}", j.tree, "{dir}", j.dir, "{to}", to)
-	c := command{group: j.tool.group}
-	for _, w := range words {
-		c.words = append(c.words, paths.Replace(w))
-	}
-	for _, e := range j.tool.env {
-		c.env = append(c.env, paths.Replace(e))
-	}
-	if j.tool.inside != "" { // in a mount namespace of its own, with the work directory where it is outside
-		script := `mkdir -p "$0$1"; mount --bind "$1" "$0$1"; mount --bind /dev "$0/dev"; mount -t proc proc "$0/proc"; r=$0; shift; exec chroot "$r" "$@"`
-		c.words = append([]string{"unshare", "--mount", "sh", "-euc", script, j.tool.inside, j.work}, c.words...)
-	}
-	return c
-}
-
-func (j *job) init(ctx context.Context) error {
-	for _, dir := range []string{j.dir, filepath.Join(j.dir, "cache")} {
-		if err := os.MkdirAll(dir, 0o755); err != nil {
-			return err
-		}
-	}
-	if err := os.WriteFile(filepath.Join(j.dir, "passphrase"), []byte("bench\n"), 0o600); err != nil {
-		return err
-	}
-	c := j.command(j.tool.init, "")
-	c.group = "" // Argon2id takes what it needs
-	_, err := measure(ctx, c)
-	return err
-}
-
-// phase is one of the things that are measured.
-type phase struct {
-	name   string
-	before func(tree string) error
-	words  func(t tool) []string
-}
-
-func backupWords(t tool) []string { return t.backup }
-
-// phases are in the order in which they are done.
-func phases() []phase {
-	return []phase{
-		{"first", nil, backupWords},
-		{"unchanged", nil, backupWords},
-		{"1 % changed", changeSome, backupWords},
-		{"moved", moveLargest, backupWords},
-		{"restore", nil, func(t tool) []string { return t.restore }},
-		{"check", nil, func(t tool) []string { return t.check }},
-		{"deep check", nil, func(t tool) []string { return t.deep }},
-	}
-}
-
-// phase measures one phase. What is restored is compared with the tree.
-func (j *job) phase(ctx context.Context, p phase) (r result, err error) {
-	words := p.words(j.tool)
-	if words == nil {
-		return r, errLeftOut
-	}
-	to := filepath.Join(j.dir, fmt.Sprintf("restored-%d", j.count))
-	if p.name == "restore" {
-		j.count++
-		if err := os.Mkdir(to, 0o755); err != nil {
-			return r, err
-		}
-	}
-	if r.sample, err = measure(ctx, j.command(words, to)); err != nil {
-		return r, err
-	}
-	switch p.name {
-	case "first":
-		r.VaultBytes, err = sizeOf(j.vault())
-	case "restore":
-		err = j.compare(to)
-	}
-	return r, err
-}
-
-// compare finds the restored tree below a directory and compares it.
-func (j *job) compare(to string) error {
-	for _, at := range []string{filepath.Join(to, filepath.Base(j.tree)), filepath.Join(to, j.tree)} {
-		if _, err := os.Stat(at); err == nil {
-			return sameTree(j.tree, at)
-		}
-	}
-	return fmt.Errorf("nothing was restored to %s", to)
-}
-
-// sizeOf is the size in bytes of all files below a directory.
-func sizeOf(dir string) (size int64, err error) {
-	err = filepath.WalkDir(dir, func(_ string, d fs.DirEntry, err error) error {
-		if err != nil || !d.Type().IsRegular() {
-			return err
-		}
-		info, err := d.Info()
-		if err == nil {
-			size += info.Size()
-		}
-		return err
-	})
-	return size, err
 }

@@ -7,6 +7,7 @@ import (
 	"context"
 	"crypto/sha256"
 	_ "embed"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"hash/fnv"
@@ -16,6 +17,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"runtime"
 	"strings"
 	"time"
 )
@@ -23,21 +25,35 @@ import (
 //go:embed modules.txt
 var modules string
 
-// makeTree makes a tree below the work directory, once.
+// Seeds of what is generated.
+const seedSmall, seedLarge = 11, 12
+
+// makeTree makes a tree below the work directory, once. Its name holds what
+// went into it.
 func (b *bench) makeTree(ctx context.Context, name string) (string, error) {
-	make := map[string]func(context.Context, string) error{"a": b.goTree, "b": smallFiles, "c": largeFiles}[name]
-	if make == nil {
-		return "", fmt.Errorf("there are trees a, b and c")
+	inputs := fmt.Sprint(b.size, seedSmall, seedLarge)
+	var fill func(dir string) error
+	switch name {
+	case "a":
+		inputs += runtime.Version() + modules
+		fill = func(dir string) error { return b.goTree(ctx, dir) }
+	case "b":
+		fill = func(dir string) error { return smallFiles(ctx, dir, b.size) }
+	case "c":
+		fill = func(dir string) error { return largeFiles(ctx, dir, b.size) }
+	default:
+		return "", errors.New("there are trees a, b and c")
 	}
-	dir := filepath.Join(b.work, "tree-"+name)
-	if _, err := os.Stat(dir); err == nil {
+	dir := filepath.Join(b.work, fmt.Sprintf("tree-%s-%.4x", name, sha256.Sum256([]byte(inputs))))
+	if exists(dir) {
 		return dir, nil
 	}
 	half := dir + ".half"
 	if err := os.RemoveAll(half); err != nil {
 		return "", err
 	}
-	if err := make(ctx, half); err != nil {
+	fmt.Fprintf(os.Stderr, "bench: making tree %s\n", name)
+	if err := fill(half); err != nil {
 		return "", err
 	}
 	return dir, os.Rename(half, dir)
@@ -45,29 +61,38 @@ func (b *bench) makeTree(ctx context.Context, name string) (string, error) {
 
 // goTree is the Go toolchain and the modules of modules.txt.
 func (b *bench) goTree(ctx context.Context, dir string) error {
-	cache := filepath.Join(b.work, "mod")
-	script := `
-go mod download $(cat)
-mkdir -p "$1"
-cp -a "$(go env GOROOT)" "$1/go"
-mkdir "$1/modules"
-cd "$GOMODCACHE" && find . -mindepth 1 -maxdepth 1 ! -name cache -exec cp -a {} "$1/modules/" \;
-chmod -R u+w "$1"`
-	cmd := exec.CommandContext(ctx, "sh", "-euc", script, "tree", dir)
-	cmd.Dir = os.TempDir()
-	cmd.Env = append(os.Environ(), "GOMODCACHE="+cache, "GOFLAGS=-modcacherw", "GO111MODULE=on")
-	cmd.Stdin = strings.NewReader(modules)
-	if out, err := cmd.CombinedOutput(); err != nil {
-		return fmt.Errorf("%w: %s", err, out)
+	if err := os.MkdirAll(filepath.Join(dir, "modules"), 0o755); err != nil {
+		return err
+	}
+	goroot, err := exec.CommandContext(ctx, "go", "env", "GOROOT").Output()
+	if err != nil {
+		return fmt.Errorf("finding the Go toolchain: %w", err)
+	}
+	if err := copyTree(ctx, strings.TrimSpace(string(goroot))+"/.", filepath.Join(dir, "go")); err != nil {
+		return err
+	}
+	if b.size < 1 {
+		return nil
+	}
+	download := exec.CommandContext(ctx, "go", append([]string{"mod", "download", "-json"}, strings.Fields(modules)...)...)
+	download.Dir = os.TempDir() // no module of ours is asked what it needs
+	download.Env = append(os.Environ(), "GOMODCACHE="+filepath.Join(b.work, "mod"), "GOFLAGS=-modcacherw", "GO111MODULE=on")
+	out, err := download.Output()
+	for dec := json.NewDecoder(bytes.NewReader(out)); err == nil; {
+		var m struct{ Path, Version, Dir, Error string }
+		if err = dec.Decode(&m); err == nil {
+			name := strings.ReplaceAll(m.Path, "/", "_") + "@" + m.Version
+			err = copyTree(ctx, m.Dir, filepath.Join(dir, "modules", name))
+		}
+	}
+	if !errors.Is(err, io.EOF) {
+		return fmt.Errorf("fetching the modules: %w: %.2000s", err, out)
 	}
 	return nil
 }
 
-// Seeds of what is generated.
-const seedSmall, seedLarge = 11, 12
-
 // smallFiles are 300,000 files of made-up text in 5,000 directories.
-func smallFiles(ctx context.Context, dir string) error {
+func smallFiles(ctx context.Context, dir string, size float64) error {
 	r := rand.New(rand.NewPCG(seedSmall, 0))
 	words := make([]string, 4000)
 	for i := range words {
@@ -78,7 +103,7 @@ func smallFiles(ctx context.Context, dir string) error {
 		words[i] = string(w)
 	}
 	var text bytes.Buffer
-	for d := range 5000 {
+	for d := range int(5000 * size) {
 		if err := ctx.Err(); err != nil {
 			return err
 		}
@@ -100,20 +125,21 @@ func smallFiles(ctx context.Context, dir string) error {
 	return nil
 }
 
-// largeFiles are 4 GiB in 8 files: noise and lines of a log in turn.
-func largeFiles(ctx context.Context, dir string) error {
-	if err := os.MkdirAll(dir, 0o755); err != nil {
-		return err
-	}
+// largeFiles are 4 GiB in 8 files: four of noise, four of lines of a log.
+func largeFiles(ctx context.Context, dir string, size float64) error {
 	noise := rand.NewChaCha8([32]byte{seedLarge})
 	r := rand.New(rand.NewPCG(seedLarge, 0))
 	block := make([]byte, 1<<20)
 	for i := range 8 {
-		f, err := os.Create(filepath.Join(dir, fmt.Sprintf("large-%d", i)))
+		sub := filepath.Join(dir, []string{"noise", "logs"}[i%2])
+		if err := os.MkdirAll(sub, 0o755); err != nil {
+			return err
+		}
+		f, err := os.Create(filepath.Join(sub, fmt.Sprintf("large-%d", i)))
 		if err != nil {
 			return err
 		}
-		for n := 0; n < 512 && err == nil; n++ {
+		for n := 0; n < int(512*size) && err == nil; n++ {
 			if i%2 == 0 {
 				_, err = noise.Read(block)
 			} else {
@@ -172,38 +198,45 @@ func eachFile(dir string, f func(path string, info fs.FileInfo) error) error {
 	})
 }
 
-// changeSome appends a line to one file in a hundred, by its name.
+// large files change in a hundredth of their bytes, of others one in a hundred
+// changes.
+const large = 100 << 20
+
+// changeSome changes one file in a hundred, chosen by its name, by a line at
+// its end, and large files in a place that their name chooses.
 func changeSome(tree string) error {
 	return eachFile(tree, func(path string, info fs.FileInfo) error {
 		rel, err := filepath.Rel(tree, path)
 		if err != nil {
 			return err
 		}
-		h := fnv.New32a()
-		_, _ = h.Write([]byte(rel)) // never fails
-		if h.Sum32()%100 != 0 {
+		h := fnv.New64a()
+		_, _ = io.WriteString(h, rel) // never fails
+		choice := h.Sum64()
+		text, at := []byte("changed by the benchmark: "+rel+"\n"), info.Size()
+		if at >= large {
+			text = make([]byte, at/100)
+			_, _ = rand.NewChaCha8(sha256.Sum256([]byte(rel))).Read(text) // never fails
+			at = int64(choice % uint64(at-at/100))
+		} else if choice%100 != 0 {
 			return nil
 		}
-		f, err := os.OpenFile(path, os.O_WRONLY|os.O_APPEND, 0)
-		if errors.Is(err, fs.ErrPermission) {
-			return nil
-		}
+		f, err := os.OpenFile(path, os.O_WRONLY, 0)
 		if err != nil {
 			return err
 		}
-		_, err = fmt.Fprintf(f, "changed by the benchmark: %s\n", rel)
+		_, err = f.WriteAt(text, at)
 		return errors.Join(err, f.Close(), os.Chtimes(path, time.Time{}, info.ModTime().Add(time.Hour)))
 	})
 }
 
 // moveLargest gives the largest directory at the top of a tree another name.
-// A tree without directories stays as it is.
 func moveLargest(tree string) error {
 	entries, err := os.ReadDir(tree)
 	if err != nil {
 		return err
 	}
-	largest, most := "", int64(0)
+	largest, most := "", int64(-1)
 	for _, e := range entries {
 		if !e.IsDir() {
 			continue
@@ -217,63 +250,7 @@ func moveLargest(tree string) error {
 		}
 	}
 	if largest == "" {
-		return nil
+		return fmt.Errorf("%s has no directory to move", tree)
 	}
 	return os.Rename(filepath.Join(tree, largest), filepath.Join(tree, largest+"-moved"))
-}
-
-// sameTree compares names, kinds, modes, times, targets and contents.
-func sameTree(want, got string) error {
-	a, err := describe(want)
-	if err != nil {
-		return err
-	}
-	b, err := describe(got)
-	if err != nil {
-		return err
-	}
-	for name, d := range a {
-		if b[name] != d {
-			return fmt.Errorf("restored %s: %q, not %q", name, b[name], d)
-		}
-	}
-	if len(a) != len(b) {
-		return fmt.Errorf("restored %d entries, not %d", len(b), len(a))
-	}
-	return nil
-}
-
-func describe(dir string) (map[string]string, error) {
-	all := map[string]string{}
-	err := filepath.WalkDir(dir, func(path string, d fs.DirEntry, err error) error {
-		if err != nil {
-			return err
-		}
-		info, err := d.Info()
-		if err != nil {
-			return err
-		}
-		rel, err := filepath.Rel(dir, path)
-		if err != nil {
-			return err
-		}
-		what := fmt.Sprint(info.Mode(), " ", info.ModTime().UnixNano())
-		switch {
-		case info.Mode().IsRegular():
-			b, err := os.ReadFile(path)
-			if err != nil {
-				return err
-			}
-			what += fmt.Sprintf(" %x", sha256.Sum256(b))
-		case info.Mode()&fs.ModeSymlink != 0:
-			target, err := os.Readlink(path)
-			if err != nil {
-				return err
-			}
-			what = "-> " + target // not every tool restores the times of links
-		}
-		all[rel] = what
-		return nil
-	})
-	return all, err
 }
