@@ -209,7 +209,7 @@ func TestARestoredTreeThatDiffersIsFound(t *testing.T) {
 
 func TestAHoleIsTheSameAsZeros(t *testing.T) {
 	dir := t.TempDir()
-	block := make([]byte, hashBlock)
+	block := make([]byte, blockSize)
 	sum := func(name string, size int64, parts map[int64]string) string {
 		path := filepath.Join(dir, name)
 		f, err := os.Create(path)

@@ -42,7 +42,7 @@ func sameTree(want, got string) error {
 // a restore.
 func describe(dir string) (map[string]string, error) {
 	all := map[string]string{}
-	block := make([]byte, hashBlock)
+	block := make([]byte, blockSize)
 	names := map[uint64]string{} // of a file with several: the one that came first
 	err := filepath.WalkDir(dir, func(path string, d fs.DirEntry, err error) error {
 		if err != nil {
@@ -82,34 +82,42 @@ func describe(dir string) (map[string]string, error) {
 	return all, err
 }
 
-// hashBlock is the unit in which content is hashed.
-const hashBlock = 1 << 20
+// blockSize is the unit in which content is read.
+const blockSize = 1 << 20
 
-// hashFile hashes the content of a file without the blocks that are zero, so
-// that a hole need not be read and is the same as zeros.
-func hashFile(path string, block []byte) ([]byte, error) {
+// readData reads a file without its holes, a block at a time.
+func readData(path string, block []byte, each func(at int64, data []byte)) error {
 	f, err := os.Open(path)
 	if err != nil {
-		return nil, err
+		return err
 	}
 	defer f.Close()
-	h := sha256.New()
-	for at := int64(0); ; at += hashBlock {
+	for at := int64(0); ; at += blockSize {
 		data, err := unix.Seek(int(f.Fd()), at, unix.SEEK_DATA)
 		if errors.Is(err, unix.ENXIO) { // nothing but a hole follows, if anything
-			return h.Sum(nil), nil
+			return nil
 		}
 		if err != nil {
-			return nil, fmt.Errorf("looking for holes in %s: %w", path, err)
+			return fmt.Errorf("looking for holes in %s: %w", path, err)
 		}
-		at = data - data%hashBlock
+		at = data - data%blockSize
 		n, err := f.ReadAt(block, at)
 		if err != nil && !errors.Is(err, io.EOF) {
-			return nil, err
+			return err
 		}
-		if read := block[:n]; n > 0 && (read[0] != 0 || !bytes.Equal(read[1:], read[:n-1])) {
-			h.Write(binary.LittleEndian.AppendUint64(nil, uint64(at)))
-			h.Write(read)
-		}
+		each(at, block[:n])
 	}
+}
+
+// hashFile hashes the content of a file without the blocks that are zero, so
+// that a hole is the same as zeros.
+func hashFile(path string, block []byte) ([]byte, error) {
+	h := sha256.New()
+	err := readData(path, block, func(at int64, data []byte) {
+		if n := len(data); n > 0 && (data[0] != 0 || !bytes.Equal(data[1:], data[:n-1])) {
+			h.Write(binary.LittleEndian.AppendUint64(nil, uint64(at)))
+			h.Write(data)
+		}
+	})
+	return h.Sum(nil), err
 }
