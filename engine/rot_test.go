@@ -14,6 +14,27 @@ import (
 	"holm.example/engine/vault"
 )
 
+// aChunk is a chunk in the middle of the first pack: its id and where it is in
+// the pack, which the vault's key decides.
+func (s *scene) aChunk() (id []byte, offset uint64) {
+	s.with(s.data, func(e *Engine) {
+		g, err := e.vault.ReadSegment(s.t.Context(), e.device.Card, 1)
+		if err != nil {
+			s.t.Fatal(err)
+		}
+		_ = g.Each(func(_ int, op vault.Operation) error {
+			if add, ok := op.(*vault.PackAdd); ok {
+				id = bytes.Clone(add.Chunks[7].ID[:])
+				for _, c := range add.Chunks[:7] {
+					offset += uint64(c.SizeBytes)
+				}
+			}
+			return nil
+		})
+	})
+	return id, offset
+}
+
 // A byte of the catalog that has changed is neither shown nor taken for damage
 // of the vault.
 func TestChangedByteOfTheCatalogIsMendedFromTheVault(t *testing.T) {
@@ -26,25 +47,8 @@ func TestChangedByteOfTheCatalogIsMendedFromTheVault(t *testing.T) {
 	}
 	want := image(t, s.src)
 	s.backup(s.data)
-	// A chunk in the middle of the pack, as the catalog has it: its id first
-	// in the leaf, its value later.
-	var id []byte
-	var offset uint64 // of the chunk: the vault's key decides where files are cut
-	s.with(s.data, func(e *Engine) {
-		g, err := e.vault.ReadSegment(t.Context(), e.device.Card, 1)
-		if err != nil {
-			t.Fatal(err)
-		}
-		_ = g.Each(func(_ int, op vault.Operation) error {
-			if add, ok := op.(*vault.PackAdd); ok {
-				id = bytes.Clone(add.Chunks[7].ID[:])
-				for _, c := range add.Chunks[:7] {
-					offset += uint64(c.SizeBytes)
-				}
-			}
-			return nil
-		})
-	})
+	// As the catalog has it: its id first in the leaf, its value later.
+	id, offset := s.aChunk()
 	dir := filepath.Join(s.data, "catalog")
 	path := filepath.Join(dir, "overlay.db")
 	address := binary.AppendUvarint(nil, offset)
