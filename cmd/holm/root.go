@@ -104,6 +104,7 @@ func rootLong() string {
 const rootExample = `  holm init /mnt/disk/vault
   holm backup ~/Documents ~/Pictures
   holm snapshots
+  holm find --all 'letter*'
   holm restore --path ~/Documents/letter.odt --to /tmp/found
   holm check --read-data`
 
