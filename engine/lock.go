@@ -46,4 +46,4 @@ func writeAt(f *os.File, text string) error {
 
 // release frees the lock. The file stays: removing it would let two engines
 // lock two files of the same name.
-func (l *dataLock) release() error { return l.f.Close() }
+func (l *dataLock) release() error { return filelock.Release(l.f) }

@@ -7,7 +7,15 @@
 // from the file.
 package filelock
 
-import "errors"
+import (
+	"errors"
+	"os"
+)
 
 // ErrHeld is returned by Try when another opening has the lock.
 var ErrHeld = errors.New("locked by another process")
+
+// Release frees the lock and closes the file. Closing alone frees it too, but
+// not before a process that was forked meanwhile has closed its copy, which it
+// does when it becomes another program.
+func Release(f *os.File) error { return errors.Join(unlock(f), f.Close()) }
