@@ -11,13 +11,13 @@ import (
 	"time"
 )
 
-// scatter makes files and directories of few names below a directory.
-func scatter(t *testing.T, random *rand.Rand, dir string, depth int) {
+// scatter makes files and directories of some names below a directory.
+func scatter(t *testing.T, random *rand.Rand, dir string, depth int, names ...string) {
 	t.Helper()
 	if err := os.MkdirAll(dir, 0o755); err != nil {
 		t.Fatal(err)
 	}
-	for _, name := range []string{"a", "a~2", "a~2~2", "b", "c"} {
+	for _, name := range names {
 		path := filepath.Join(dir, name)
 		var err error
 		switch n := random.IntN(6); {
@@ -26,7 +26,7 @@ func scatter(t *testing.T, random *rand.Rand, dir string, depth int) {
 		case n < 3:
 			err = os.WriteFile(path, []byte(fmt.Sprint(random.IntN(1000))), 0o644)
 		case n < 5 && depth > 0:
-			scatter(t, random, path, depth-1)
+			scatter(t, random, path, depth-1, names...)
 		}
 		if err != nil {
 			t.Fatal(err)
@@ -39,14 +39,24 @@ func TestDryRunForeseesWhatTheRestoreDoes(t *testing.T) {
 	s := newScene(t)
 	sources := []string{filepath.Join(s.dir, "1", "a"), filepath.Join(s.dir, "2", "a"), filepath.Join(s.dir, "a~2")}
 	for _, src := range sources {
-		scatter(t, random, src, 2)
+		scatter(t, random, src, 2, "a", "b", "c", "d")
 	}
+	plant := func(dir string) { // so that something is replaced in any case
+		t.Helper()
+		if err := errors.Join(os.MkdirAll(dir, 0o755), os.WriteFile(filepath.Join(dir, "x"), []byte(dir), 0o644)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	plant(sources[0])
 	s.backupOf(sources...)
 	actions := map[RestoreAction]int{}
 	for n := range 24 {
 		o := RestoreOptions{To: filepath.Join(s.dir, fmt.Sprint("to", n)), Overwrite: n%2 == 0}
-		if n > 1 {
-			scatter(t, random, o.To, 3)
+		switch {
+		case n == 2:
+			plant(filepath.Join(o.To, "a"))
+		case n > 2:
+			scatter(t, random, o.To, 3, "a", "a~2", "a~2~2", "b", "c")
 		}
 		before := ""
 		if n > 1 {

@@ -38,7 +38,9 @@ type Step struct {
 // target need not be there. The report is as that of Run: problems are those
 // that can be foreseen, names that the target would not keep apart, refused
 // metadata and damage in packs are not. Files with several names count in
-// Bytes with each of them.
+// Bytes with each of them. Where a new name, such as a~2, is also the name of
+// an entry, the two can get theirs in another order: Run writes files side by
+// side.
 func DryRun(ctx context.Context, q Request, f func(Step) error) (*Report, error) {
 	r := &dryRun{run: run{Request: q, ctx: ctx, report: &Report{}}, f: f}
 	top := &dryDir{top: true}
