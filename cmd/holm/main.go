@@ -18,7 +18,7 @@ import (
 // have the last word.
 const (
 	gcPercent   = 40
-	memoryLimit = 38 << 20 // bytes
+	memoryLimit = 35 << 20 // bytes
 )
 
 func main() {

@@ -60,6 +60,15 @@ func TestInterruptEndsTheProgramCleanly(t *testing.T) {
 	}
 }
 
+// Files of an interruptible tree: their size in bytes, how many come before
+// the directory in its middle, and how many of these have been read when that
+// is opened, for directories are listed ahead.
+const (
+	interruptibleSize = 64 << 10
+	beforeMiddle      = 240
+	readByThen        = 40
+)
+
 // interruptibleTree is a tree with a directory in its middle: when that is opened,
 // a program that backs it up is at work, and far from its end.
 func interruptibleTree(t *testing.T, dir string, files int) (tree, middle string) {
@@ -70,10 +79,10 @@ func interruptibleTree(t *testing.T, dir string, files int) (tree, middle string
 		t.Fatal(err)
 	}
 	random := rand.NewChaCha8([32]byte{1})
-	content := make([]byte, 256<<10)
+	content := make([]byte, interruptibleSize)
 	for n := range files {
 		name := fmt.Sprintf("a%04d", n)
-		if n >= 20 {
+		if n >= beforeMiddle {
 			name = fmt.Sprintf("z%04d", n)
 		}
 		random.Read(content)
@@ -116,8 +125,8 @@ func interrupt(t *testing.T, data, tree, middle string, twice bool) (state *os.P
 // once and twice, on larger and larger trees until one is still at work then.
 func TestInterruptedBackupKeepsWhatItHasReadAndSaysHowToGoOn(t *testing.T) {
 	for _, twice := range []bool{false, true} {
-		for files := 200; ; files *= 2 {
-			if files > 2000 {
+		for files := 800; ; files *= 2 {
+			if files > 8000 {
 				t.Fatal("no tree was large enough to be interrupted")
 			}
 			dir := fastDir(t)
@@ -158,7 +167,7 @@ func afterInterrupt(t *testing.T, data, tree string, state *os.ProcessState, std
 	if err != nil || r.Files != int64(files) {
 		t.Fatalf("%+v, %v", r, err)
 	}
-	if most := int64(files-20) * 256 << 10; !atOnce && r.NewBytes > most {
+	if most := int64(files-readByThen) * interruptibleSize; !atOnce && r.NewBytes > most {
 		t.Errorf("%d bytes were new to the second run, at most %d of them were not read by the first", r.NewBytes, most)
 	}
 	check, err := e.Check(t.Context(), engine.CheckOptions{ReadData: true})

@@ -3,6 +3,7 @@ package backup
 import (
 	"bytes"
 	"context"
+	"encoding/binary"
 	"errors"
 	"fmt"
 	"io"
@@ -43,7 +44,8 @@ type scanner struct {
 	details
 	// held says that the vault has a state of the source, or will have with
 	// this run: one that never could be opened is no part of a mark.
-	held bool
+	held  bool
+	names series
 }
 
 // frame is a directory that is being scanned, and what the catalog knows to
@@ -169,10 +171,31 @@ func (s *scanner) directoryID(at vault.EntryName) (id seal.ID, isNew bool, err e
 	if err != nil || was {
 		return id, false, err
 	}
-	if _, err := io.ReadFull(s.w.Random, id[:]); err != nil {
+	if id, err = s.names.next(s.w.Random); err != nil {
 		return id, false, fmt.Errorf("naming a directory: %w", err)
 	}
 	return id, true, nil
+}
+
+// series makes ids of directories that rise in the order in which they are
+// made. The catalog keeps directories by id: what a scan asks for one after
+// the other then lies together. Twelve bytes are random.
+type series struct {
+	start [4]byte // random; zero until the first id
+	count uint32
+}
+
+func (n *series) next(random io.Reader) (id seal.ID, err error) {
+	if n.count == 0 {
+		_, err = io.ReadFull(random, n.start[:])
+	}
+	if err == nil {
+		_, err = io.ReadFull(random, id[8:])
+	}
+	copy(id[:], n.start[:])
+	binary.BigEndian.PutUint32(id[4:], n.count)
+	n.count++
+	return id, err
 }
 
 // Leave implements source.Visitor.

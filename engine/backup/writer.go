@@ -25,7 +25,7 @@ type Limits struct {
 
 // DefaultLimits are those of docs/vault-format.md, section 12.
 func DefaultLimits() Limits {
-	return Limits{PackBytes: 64 << 20, Operations: 32768, BodyBytes: 2 << 20, After: 30 * time.Second}
+	return Limits{PackBytes: 64 << 20, Operations: 32768, BodyBytes: 1 << 20, After: 30 * time.Second}
 }
 
 // ErrConflict is returned when another segment stands in the slot that this

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"path/filepath"
+	"sync/atomic"
 )
 
 // A Visitor is told what a walk comes by. Paths are relative to the start of
@@ -24,10 +25,22 @@ type Visitor interface {
 	Problem(path string, err error) error
 }
 
+// How far the listing of directories may be ahead of the visitor: so many
+// batches of steps, and so many directories that it is done with and the
+// visitor is not.
+const (
+	batchSteps = 64
+	batches    = 3
+	doneUnseen = 32
+)
+
 // Walk shows everything at and below a path of the system, each directory in
 // the order of the bytes of its names, depth first. Symbolic links are shown
-// and not followed, the start included. One directory handle and one list of
-// names is held for each level. Cancelling ctx ends the walk between entries.
+// and not followed, the start included. Directories are listed, and what is in
+// them examined, by another goroutine a few hundred entries ahead; the visitor
+// is called by the caller's. For each level, and for a few directories ahead,
+// a handle and a list of names is held. Cancelling ctx ends the walk between
+// entries.
 func Walk(ctx context.Context, start string, v Visitor) error {
 	e, err := Lstat(start)
 	if err != nil {
@@ -36,8 +49,11 @@ func Walk(ctx context.Context, start string, v Visitor) error {
 	if e.Kind != Directory {
 		return visitOne(start, e, v)
 	}
-	w := walker{ctx: ctx, v: v}
-	return w.directory("", e, func() (*Dir, error) { return OpenDir(start) })
+	l := newLister()
+	go l.run(start, e)
+	w := walker{ctx: ctx, v: v, l: l}
+	defer w.end()
+	return w.follow()
 }
 
 // visitOne shows a start that is no directory.
@@ -50,27 +66,104 @@ func visitOne(start string, e Entry, v Visitor) error {
 	return v.Visit(d, "", e)
 }
 
-type walker struct {
-	ctx context.Context
-	v   Visitor
+// A step is one call of a visitor that is to come.
+type step struct {
+	kind  stepKind
+	dir   *listed
+	path  string
+	entry Entry
+	err   error // of a problem
+	whole bool  // of leave
 }
 
-// directory walks one directory, which open opens.
-func (w *walker) directory(path string, e Entry, open func() (*Dir, error)) error {
-	d, err := open()
-	if err != nil {
-		return w.v.Problem(path, err)
+type stepKind uint8
+
+const (
+	enter stepKind = iota
+	visit
+	leave
+	problem
+)
+
+// listed is a directory that the lister has come to.
+type listed struct {
+	*Dir
+	parent  *listed
+	skipped atomic.Bool // the visitor wants nothing of what is in it
+}
+
+// unwanted reports whether the directory or one above it is skipped.
+func (d *listed) unwanted() bool {
+	for ; d != nil; d = d.parent {
+		if d.skipped.Load() {
+			return true
+		}
 	}
-	defer d.Close()
-	if err := w.v.Enter(d, path, e); errors.Is(err, SkipDir) {
-		return nil
-	} else if err != nil {
-		return err
+	return false
+}
+
+// lister makes the steps of a walk, in batches.
+type lister struct {
+	batch  []step
+	full   chan []step   // to the walker; closed after the last
+	empty  chan []step   // back from it
+	done   chan struct{} // closed when no more steps are wanted
+	unseen chan struct{} // one for each directory that the lister has left and the walker has not
+}
+
+func newLister() *lister {
+	l := &lister{
+		full:   make(chan []step, batches),
+		empty:  make(chan []step, batches),
+		done:   make(chan struct{}),
+		unseen: make(chan struct{}, doneUnseen),
+	}
+	for range batches {
+		l.empty <- make([]step, 0, batchSteps)
+	}
+	return l
+}
+
+func (l *lister) run(start string, e Entry) {
+	defer close(l.full)
+	l.batch = <-l.empty
+	if l.directory(nil, "", e, func() (*Dir, error) { return OpenDir(start) }) {
+		l.flush()
+	}
+}
+
+// add adds a step and reports whether to go on.
+func (l *lister) add(s step) bool {
+	l.batch = append(l.batch, s)
+	return len(l.batch) < batchSteps || l.flush()
+}
+
+// flush hands over the steps made so far.
+func (l *lister) flush() bool {
+	l.full <- l.batch
+	select {
+	case l.batch = <-l.empty:
+		return true
+	case <-l.done:
+		return false
+	}
+}
+
+// directory lists one directory, which open opens, and reports whether to go
+// on.
+func (l *lister) directory(parent *listed, path string, e Entry, open func() (*Dir, error)) bool {
+	dir, err := open()
+	if err != nil {
+		return l.add(step{kind: problem, path: path, err: err})
+	}
+	d := &listed{Dir: dir, parent: parent}
+	if !l.add(step{kind: enter, dir: d, path: path, entry: e}) {
+		return false
 	}
 	whole := true
 	for child, err := range d.All() {
-		if cerr := w.ctx.Err(); cerr != nil {
-			return cerr
+		if d.unwanted() {
+			break
 		}
 		childPath := child.Name
 		if path != "" && child.Name != "" {
@@ -78,18 +171,122 @@ func (w *walker) directory(path string, e Entry, open func() (*Dir, error)) erro
 		} else if child.Name == "" {
 			childPath = path
 		}
+		more := false
 		switch {
 		case err != nil:
 			whole = false
-			err = w.v.Problem(childPath, err)
+			more = l.add(step{kind: problem, path: childPath, err: err})
 		case child.Kind == Directory:
-			err = w.directory(childPath, child, func() (*Dir, error) { return d.OpenDir(child.Name) })
+			more = l.directory(d, childPath, child, func() (*Dir, error) { return d.OpenDir(child.Name) })
 		default:
-			err = w.v.Visit(d, childPath, child)
+			more = l.add(step{kind: visit, dir: d, path: childPath, entry: child})
 		}
-		if err != nil {
-			return err
+		if !more {
+			return false
 		}
 	}
-	return w.v.Leave(path, e, whole)
+	return l.leave(step{kind: leave, dir: d, path: path, entry: e, whole: whole})
+}
+
+// leave adds the last step of a directory. It waits for the walker, which
+// closes directories, if too many are open that are done with.
+func (l *lister) leave(s step) bool {
+	select {
+	case l.unseen <- struct{}{}:
+		return l.add(s)
+	default:
+	}
+	if !l.flush() {
+		return false
+	}
+	select {
+	case l.unseen <- struct{}{}:
+		return l.add(s)
+	case <-l.done:
+		return false
+	}
+}
+
+// walker calls the visitor.
+type walker struct {
+	ctx     context.Context
+	v       Visitor
+	l       *lister
+	open    []*listed // entered and not left
+	skipped *listed   // the directory that is left out, until it is left
+}
+
+// follow takes the steps that the lister makes.
+func (w *walker) follow() error {
+	for batch := range w.l.full {
+		for i := range batch {
+			if err := w.take(&batch[i]); err != nil {
+				w.close(batch[i+1:])
+				return err
+			}
+		}
+		clear(batch)
+		w.l.empty <- batch[:0]
+	}
+	return nil
+}
+
+// take opens or closes what a step opens or closes, and calls the visitor.
+func (w *walker) take(s *step) error {
+	switch s.kind {
+	case enter:
+		w.open = append(w.open, s.dir)
+	case leave:
+		w.open = w.open[:len(w.open)-1]
+		s.dir.Close()
+		<-w.l.unseen
+	}
+	if err := w.ctx.Err(); err != nil {
+		return err
+	}
+	if w.skipped != nil {
+		if s.kind == leave && s.dir == w.skipped {
+			w.skipped = nil
+		}
+		return nil
+	}
+	return w.show(s)
+}
+
+// show calls the visitor for a step.
+func (w *walker) show(s *step) error {
+	switch s.kind {
+	case enter:
+		err := w.v.Enter(s.dir.Dir, s.path, s.entry)
+		if errors.Is(err, SkipDir) {
+			w.skipped, err = s.dir, nil
+			s.dir.skipped.Store(true)
+		}
+		return err
+	case leave:
+		return w.v.Leave(s.path, s.entry, s.whole)
+	case problem:
+		return w.v.Problem(s.path, s.err)
+	}
+	return w.v.Visit(s.dir.Dir, s.path, s.entry)
+}
+
+// end ends the lister and closes what is open.
+func (w *walker) end() {
+	close(w.l.done)
+	for batch := range w.l.full {
+		w.close(batch)
+	}
+	for _, d := range w.open {
+		d.Close()
+	}
+}
+
+// close closes the directories that steps would have entered.
+func (w *walker) close(steps []step) {
+	for i := range steps {
+		if steps[i].kind == enter {
+			steps[i].dir.Close()
+		}
+	}
 }
