@@ -57,9 +57,10 @@ type leaving struct {
 // runs of them at a time. A file of a single piece, as most are, is written
 // from start to end by the goroutine that has read it.
 type plan struct {
-	run    *run
-	pieces []piece
-	left   []leaving // get their metadata after the pieces, the deepest first
+	run      *run
+	chunkKey seal.ChunkKey
+	pieces   []piece
+	left     []leaving // get their metadata after the pieces, the deepest first
 	// flushing says that flush is under way.
 	flushing bool
 
@@ -268,7 +269,7 @@ func (p *plan) read(pieces []piece) error {
 // pieces that were.
 func (p *plan) write(pieces []piece, content []byte) (n int, err error) {
 	id := pieces[0].id
-	if p.run.Vault.Keys.ChunkKey().ID(content) != id {
+	if p.chunkKey.ID(content) != id {
 		return 0, fmt.Errorf("chunk %x has other content: %w", id[:8], vault.ErrDamaged)
 	}
 	for n < len(pieces) && pieces[n].id == id && pieces[n].at == pieces[0].at {

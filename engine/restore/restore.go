@@ -79,7 +79,7 @@ func Run(ctx context.Context, q Request) (*Report, error) {
 	}
 	r.tree = tree
 	defer tree.Close()
-	r.plan.run, r.links.run = r, r
+	r.plan.run, r.plan.chunkKey, r.links.run = r, r.Vault.Keys.ChunkKey(), r
 	r.Entries = r.apart(q.Entries)
 	err = r.write()
 	if err != nil {

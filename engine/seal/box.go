@@ -25,7 +25,7 @@ const (
 // goroutines.
 type Box struct {
 	aead  cipher.AEAD
-	nonce Key
+	nonce *hasher
 	vault Hash
 	name  string
 }
@@ -39,8 +39,8 @@ func (r *Keyring) Box(kind Kind, epoch uint32, vault Hash, name string) (*Box, e
 		return nil, fmt.Errorf("epoch %d: %w", epoch, ErrNoEpoch)
 	}
 	kindKey := derive(kindContext(kind), secret[:], vault[:])
-	key := Key(keyed(kindKey, []byte(name)))
-	return &Box{aead: gcm(key), nonce: derive(contextNonce, key[:]), vault: vault, name: name}, nil
+	key := Key(newHasher(kindKey).sum([]byte(name)))
+	return &Box{aead: gcm(key), nonce: newHasher(derive(contextNonce, key[:])), vault: vault, name: name}, nil
 }
 
 // gcm is AES-256-GCM under key.
@@ -74,7 +74,7 @@ func (b *Box) Seal(dst []byte, part uint32, prefix, plaintext []byte) []byte {
 	var p [8]byte
 	binary.LittleEndian.PutUint32(p[:], part)
 	binary.LittleEndian.PutUint32(p[4:], uint32(len(prefix)))
-	n := keyed(b.nonce, p[:], prefix, plaintext)
+	n := b.nonce.sum(p[:], prefix, plaintext)
 	dst = append(dst, n[:nonceSize]...)
 	return b.aead.Seal(dst, n[:nonceSize], plaintext, b.additional(part, prefix))
 }

@@ -12,6 +12,7 @@ package seal
 import (
 	"crypto/ed25519"
 	"encoding/binary"
+	"sync"
 
 	"github.com/zeebo/blake3"
 )
@@ -87,24 +88,41 @@ func derive(context string, material ...[]byte) Key {
 	return Key(h.Sum(nil))
 }
 
-// keyed is K(key, data) of the specification.
-func keyed(key Key, data ...[]byte) Hash {
-	h, err := blake3.NewKeyed(key[:])
-	if err != nil {
-		panic("seal: " + err.Error()) // the length of a Key is right by type
+// hasher computes K(key, data) of the specification for one key. It is safe
+// for use by several goroutines. What a hash needs is large, above 8 KiB, and
+// is used again.
+type hasher struct{ idle sync.Pool }
+
+func newHasher(key Key) *hasher {
+	h := &hasher{}
+	h.idle.New = func() any {
+		k, err := blake3.NewKeyed(key[:])
+		if err != nil {
+			panic("seal: " + err.Error()) // the length of a Key is right by type
+		}
+		return k
 	}
+	return h
+}
+
+// sum is the hash of everything given, joined.
+func (h *hasher) sum(data ...[]byte) (out Hash) {
+	k := h.idle.Get().(*blake3.Hasher)
+	k.Reset()
 	for _, d := range data {
-		_, _ = h.Write(d) // never fails
+		_, _ = k.Write(d) // never fails
 	}
-	return Hash(h.Sum(nil))
+	k.Sum(out[:0])
+	h.idle.Put(k)
+	return out
 }
 
 // ChunkKey computes chunk ids. Only who holds the vault secret can tell
 // whether a chunk is a known file.
-type ChunkKey struct{ key Key }
+type ChunkKey struct{ hasher *hasher }
 
 // ID is the id of a chunk with that content.
-func (k ChunkKey) ID(content []byte) Hash { return keyed(k.key, content) }
+func (k ChunkKey) ID(content []byte) Hash { return k.hasher.sum(content) }
 
 // Gear fills table with the secret numbers of the cutter, 8 bytes
 // little-endian each.
@@ -122,9 +140,9 @@ func (r *Keyring) Gear(table *[256]uint64) {
 	}
 }
 
-// ChunkKey is the key of chunk ids in this vault.
+// ChunkKey is the key of chunk ids in this vault; it is worth keeping.
 func (r *Keyring) ChunkKey() ChunkKey {
-	return ChunkKey{derive(contextChunkID, r.VaultSecret[:])}
+	return ChunkKey{newHasher(derive(contextChunkID, r.VaultSecret[:]))}
 }
 
 // Signer is the vault's own key pair; it signs device cards.
