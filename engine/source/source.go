@@ -115,6 +115,7 @@ type Entry struct {
 	Major      uint32 // of a device
 	Minor      uint32
 	Sparse     bool        // of a file: it takes less room than its size
+	WinAttrs   uint32      // file attributes of Windows, those that are kept; elsewhere 0
 	Attributes []Attribute // to be written back; reading does not fill them in
 }
 
@@ -124,6 +125,14 @@ type Entry struct {
 func (e Entry) Same(o Entry) bool {
 	return e.Kind == o.Kind && e.Size == o.Size && e.ModTime == o.ModTime &&
 		e.ChangeTime == o.ChangeTime && e.ID == o.ID
+}
+
+// Skip says why an entry cannot be backed up at all; empty: it can.
+func (e Entry) Skip() string {
+	if e.Kind == Special && e.Special == Socket {
+		return "a socket, which is nothing without the program that listens on it"
+	}
+	return e.skipHere()
 }
 
 // FileMode is the mode of an entry as package fs writes it.
