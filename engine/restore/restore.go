@@ -105,6 +105,9 @@ type run struct {
 
 // write writes everything.
 func (r *run) write() error {
+	if err := r.links.clear(); err != nil {
+		r.problem("", fmt.Errorf("removing what a killed restore left: %w", err))
+	}
 	top, err := r.enter("")
 	if err != nil {
 		return fmt.Errorf("reading the target: %w", err)
