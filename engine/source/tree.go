@@ -262,10 +262,10 @@ func (t *Tree) keep(way string, p *place) *place {
 	}
 	t.use(p)
 	if len(t.open) >= maxOpenPlaces {
-		oldest := ""
+		oldest, used := "", t.uses+1
 		for path, q := range t.open {
-			if o := t.open[oldest]; o == nil || q.held.used < o.held.used {
-				oldest = path
+			if q.held.used < used {
+				oldest, used = path, q.held.used
 			}
 		}
 		t.drop(oldest)
