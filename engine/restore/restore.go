@@ -170,7 +170,7 @@ func (r *run) entry(d dir, e catalog.Entry) error {
 	}
 	err := r.begin(&g, func(path string) error {
 		if e.Kind == vault.KindSymlink {
-			return r.tree.Symlink(e.Target, path)
+			return r.tree.SymlinkAs(path, r.entryOf(e))
 		}
 		return r.tree.Special(path, r.entryOf(e))
 	})
@@ -250,7 +250,7 @@ func (r *run) directory(parent dir, path string, e catalog.Entry) error {
 // entryOf is what package source sets as metadata.
 func (r *run) entryOf(e catalog.Entry) source.Entry {
 	s := source.Entry{Name: e.Name, Mode: e.Meta.Mode, ModTime: source.Time(e.Meta.ModTime), UID: e.Meta.UID, GID: e.Meta.GID,
-		Target: e.Target, Major: e.Major, Minor: e.Minor}
+		Target: e.Target, Major: e.Major, Minor: e.Minor, WinAttrs: e.Meta.WinAttrs}
 	if !r.NumericIDs {
 		r.mu.Lock()
 		s.UID, s.GID = r.owners.IDs(e.Meta.User, e.Meta.Group, s.UID, s.GID)

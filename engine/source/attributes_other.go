@@ -1,17 +1,17 @@
-//go:build !linux
+//go:build !linux && !windows
 
 package source
 
-// Attributes are kept on Linux only.
+// Attributes are not kept here.
 func (d *Dir) Attributes(string) ([]Attribute, error) { return nil, nil }
 
-// OwnAttributes are kept on Linux only.
+// OwnAttributes are not kept here.
 func (d *Dir) OwnAttributes() ([]Attribute, error) { return nil, nil }
 
-// Attributes are kept on Linux only.
+// Attributes are not kept here.
 func (r *Reader) Attributes() ([]Attribute, error) { return nil, nil }
 
-// SetFlags sets nothing: only Linux says what the flags mean.
+// SetFlags sets nothing: flags are not kept here.
 func (t *Tree) SetFlags(string, Entry) error { return nil }
 
 // Hole finds no holes.

@@ -4,8 +4,9 @@ import (
 	"errors"
 	"io/fs"
 	"os"
-	"path/filepath"
 	"slices"
+
+	"golang.org/x/sys/windows"
 )
 
 // A place is an open directory of a Tree: a root, under which os keeps every
@@ -69,10 +70,15 @@ func (p *place) link(old string, to *place, name string) error {
 // special makes nothing: Windows has no such files.
 func (p *place) special(string, Entry) error { return errors.ErrUnsupported }
 
-func (p *place) lstat(name string) (Entry, error) {
-	e, err := Lstat(filepath.Join(p.file.Name(), name))
-	e.Name = name
-	return e, err
+func (p *place) lstat(name string) (Entry, error) { return lstatAt(p.file, name, name) }
+
+// symlinkAs makes a link as it was on Windows; one from elsewhere says not
+// whether it leads to a directory, which os looks up.
+func (p *place) symlinkAs(e Entry, name string) error {
+	if e.WinAttrs == 0 {
+		return p.symlink(e.Target, name)
+	}
+	return failed("symlink", name, makeLink(windows.Handle(p.file.Fd()), name, e))
 }
 
 func (p *place) names() ([]string, error) {
@@ -111,30 +117,6 @@ func (p *place) openFile(name string) (*NewFile, error) {
 		return nil, err
 	}
 	return &NewFile{f}, nil
-}
-
-// setMetadata sets what SetMetadata promises.
-func (p *place) setMetadata(name string, e Entry, _ bool) error {
-	info, err := p.root.Lstat(name)
-	if err != nil {
-		return err
-	}
-	if info.Mode().Type() != e.FileMode().Type() {
-		return &fs.PathError{Op: "setting the metadata", Path: name, Err: ErrInTheWay}
-	}
-	var problems []error
-	if e.Kind != Symlink {
-		problems = append(problems, p.root.Chmod(name, e.FileMode()&^fs.ModeType))
-	}
-	problems = append(problems, setModTime(p.file, p.root, name, e))
-	if e.ModTime.rare() {
-		there, err := p.lstat(name)
-		if err == nil {
-			err = checkModTime(there, e)
-		}
-		problems = append(problems, err)
-	}
-	return errors.Join(problems...)
 }
 
 // A NewFile is a file of a Tree that is being written.
