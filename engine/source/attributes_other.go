@@ -1,4 +1,4 @@
-//go:build !linux && !windows
+//go:build !linux && !windows && !darwin
 
 package source
 
@@ -16,3 +16,6 @@ func (t *Tree) SetFlags(string, Entry) error { return nil }
 
 // Hole finds no holes.
 func (r *Reader) Hole(int64) int64 { return 0 }
+
+// setAttributes sets nothing: attributes are not kept here.
+func (p *place) setAttributes(string, *Entry, bool) error { return nil }
