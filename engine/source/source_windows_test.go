@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"encoding/binary"
 	"errors"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"strings"
@@ -318,6 +319,23 @@ func TestChangeTimeAndFileIDTellAFileFromItsSuccessor(t *testing.T) {
 	must(t, err)
 	if successor.ModTime != before.ModTime || successor.Same(before) {
 		t.Errorf("the successor %+v is taken for %+v", successor, before)
+	}
+}
+
+func TestHardLinkIsMadeInAnotherDirectory(t *testing.T) {
+	dir := t.TempDir()
+	tree := openTree(t, dir)
+	put(t, dir, "file", "content")
+	must(t, errors.Join(tree.Mkdir("d"), tree.Link("file", "d/linked \u00e9"), tree.Link("file", "x")))
+	e, err := tree.Lstat("d/linked \u00e9")
+	must(t, err)
+	first, err := tree.Lstat("file")
+	must(t, err)
+	if e.ID != first.ID || e.Links != 3 || first.Links != 3 {
+		t.Errorf("the link is %+v, the file %+v", e, first)
+	}
+	if err := tree.Link("file", "x"); !errors.Is(err, fs.ErrExist) {
+		t.Errorf("%v, want that nothing is replaced", err)
 	}
 }
 

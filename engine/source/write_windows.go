@@ -66,6 +66,10 @@ func (p *place) dress(h windows.Handle, name string, e Entry) error {
 	} else {
 		info.write, info.access = t, t
 	}
-	err = windows.SetFileInformationByHandle(h, windows.FileBasicInfo, (*byte)(unsafe.Pointer(&info)), uint32(unsafe.Sizeof(info)))
-	return errors.Join(append(problems, failed("setting times and attributes", name, err))...)
+	return errors.Join(append(problems, failed("setting times and attributes", name, setBasicInfo(h, info)))...)
+}
+
+// setBasicInfo sets what is not 0 of the times and attributes of an open file.
+func setBasicInfo(h windows.Handle, info basicInfo) error {
+	return windows.SetFileInformationByHandle(h, windows.FileBasicInfo, (*byte)(unsafe.Pointer(&info)), uint32(unsafe.Sizeof(info)))
 }
