@@ -149,8 +149,8 @@ func TestStreamsComeBack(t *testing.T) {
 	}
 }
 
-// listed is a list of streams as the kernel writes it.
-func listed(names ...string) (b []byte) {
+// streamList is a list of streams as the kernel writes it.
+func streamList(names ...string) (b []byte) {
 	for i, name := range names {
 		u, _ := windows.UTF16FromString(name)
 		u = u[:len(u)-1]
@@ -169,11 +169,11 @@ func listed(names ...string) (b []byte) {
 }
 
 func TestListOfStreamsIsReadOrRefused(t *testing.T) {
-	names, err := parseStreams(listed("::$DATA", ":Zone.Identifier:$DATA", ":\U0001F333:$DATA", ":index:$INDEX_ALLOCATION"))
+	names, err := parseStreams(streamList("::$DATA", ":Zone.Identifier:$DATA", ":\U0001F333:$DATA", ":index:$INDEX_ALLOCATION"))
 	if want := "Zone.Identifier \U0001F333"; err != nil || strings.Join(names, " ") != want {
 		t.Errorf("read %q, %v, want %q", names, err, want)
 	}
-	whole := listed(":one:$DATA", ":two:$DATA")
+	whole := streamList(":one:$DATA", ":two:$DATA")
 	for n := range len(whole) {
 		if _, err := parseStreams(whole[:n]); err == nil && n < 24+2*len(":one:$DATA") {
 			t.Errorf("a list of %d bytes was taken", n)
