@@ -105,8 +105,10 @@ func (r *run) undo(g *goal) error {
 // so any error has the other names tried, and the first one is told if none
 // can be made.
 func (r *run) place(path string, do func(path string) error) (at string, err error) {
+	if err = do(path); err == nil {
+		return path, nil
+	}
 	at = path
-	err = do(at)
 	for _, other := range []string{possible(path), short(possible(path))} {
 		if err == nil || errors.Is(err, fs.ErrExist) || other == at {
 			continue
@@ -120,7 +122,7 @@ func (r *run) place(path string, do func(path string) error) (at string, err err
 		at = numbered(base, n)
 		err = do(at)
 	}
-	if err == nil && at != path {
+	if err == nil {
 		r.problem(path, fmt.Errorf("%w: %s", ErrRenamed, at))
 	}
 	return at, err

@@ -7,6 +7,8 @@ import (
 	"strings"
 	"testing"
 	"unicode/utf8"
+
+	"holm.example/engine/source"
 )
 
 func TestPossibleNameIsOneThatWindowsTakes(t *testing.T) {
@@ -85,5 +87,19 @@ func TestErrorOfTheWantedNameIsToldIfNoOtherHelps(t *testing.T) {
 		return errors.New("another")
 	}); err != first || at != "a:b" {
 		t.Errorf("at %q: %v", at, err)
+	}
+}
+
+func TestOwnersThatCannotBeSetAreToldOnceAndEverythingElseEachTime(t *testing.T) {
+	r := &run{report: &Report{}}
+	owner := errors.Join(nil, &fs.PathError{Op: "setting the security descriptor", Path: "x", Err: source.ErrOwner})
+	for range 1000 {
+		r.refused("a", owner)
+	}
+	r.refused("b", errors.Join(owner, source.ErrTime))
+	r.refused("c", source.ErrTime)
+	r.refused("d", nil)
+	if len(r.report.Problems) != 3 || r.report.Problems[1].Path != "b" || r.strangers != 1000 {
+		t.Errorf("problems %v, %d owners", r.report.Problems, r.strangers)
 	}
 }

@@ -173,10 +173,6 @@ func (p *place) setAttributes(h windows.Handle, name string, e *Entry) error {
 	return errors.Join(problems...)
 }
 
-// errOwner says that the owner or group of a file could not be set; who may
-// use it, its DACL, was.
-var errOwner = errors.New("the owner takes the right to restore (SeRestorePrivilege); the rest of the security descriptor is set")
-
 // setSecurity sets owner, group and DACL, or the DACL alone: who may not give
 // files away has them as an owner. The descriptor is parsed by the system, and
 // nothing is inherited anew: it is what it was.
@@ -192,7 +188,7 @@ func setSecurity(h windows.Handle, sddl string) error {
 		return derr
 	}
 	if errors.Is(err, windows.ERROR_INVALID_OWNER) || errors.Is(err, windows.ERROR_PRIVILEGE_NOT_HELD) || errors.Is(err, windows.ERROR_ACCESS_DENIED) {
-		return errOwner
+		return ErrOwner
 	}
 	return err
 }
