@@ -17,8 +17,11 @@ import (
 // run; "" is for those that a fresh system with Go, git and make has.
 var broughtBy = map[string]string{
 	"cd": "", "chroot": "", "cp": "", "diff": "", "dpkg": "", "dpkg-deb": "", "git": "", "go": "", "gzip": "", "mount": "", "umount": "", "sh": "", "stat": "", "sudo": "", "touch": "",
-	"holm":    "", // made by the test
-	"unshare": "util-linux", "tar": "tar", "zstd": "zstd", "debootstrap": "debootstrap",
+	"holm":             "", // made by the test
+	"chattr":           "", // of e2fsprogs, which every Debian has
+	"wineserver":       "", // of wine64, which deps.sh adds where it is new enough
+	"mount.exfat-fuse": "exfat-fuse",
+	"unshare":          "util-linux", "tar": "tar", "zstd": "zstd", "debootstrap": "debootstrap",
 	"cpio": "cpio", "createrepo_c": "createrepo-c", "gpg": "gnupg", "gpgconf": "gnupg", "gpgv": "gpgv", "lintian": "lintian", "man": "man-db",
 	"rpm": "rpm", "rpm2cpio": "rpm2cpio", "rpmbuild": "rpm", "rpmkeys": "rpm", "rpmlint": "rpmlint", "sq": "sq", "sqv": "sqv",
 	"strace": "strace", "gcc": "gcc", "ssh-keygen": "openssh-client",
@@ -27,7 +30,7 @@ var broughtBy = map[string]string{
 // noProgram are packages without a program that a test runs by name; those of
 // qemu-user stand in tables, those of OpenSSH are run by their path, and mount
 // and mkfs find theirs.
-var noProgram = []string{"debian-archive-keyring", "ca-certificates", "libc6-dev", "qemu-user", "xfsprogs", "btrfs-progs",
+var noProgram = []string{"debian-archive-keyring", "ca-certificates", "libc6-dev", "qemu-user", "xfsprogs", "btrfs-progs", "dosfstools", "exfatprogs", "ntfs-3g",
 	"openssh-server", "openssh-sftp-server"}
 
 // runners are the functions that take the name of a program, and as which

@@ -1,13 +1,19 @@
 #!/bin/sh
 # Installs what the tests use besides Go, git and make: the checkers of
 # packages and signatures, debootstrap for the systems of the acceptance tests,
-# strace for power cuts, OpenSSH, qemu-user for other processors, and a C compiler for
-# the race detector. Installs only what is missing, as root or by sudo; without
+# strace for power cuts, file systems that fold names, OpenSSH, qemu-user for other processors, wine for Windows
+# where it is new enough, and a C compiler for the race detector. Installs only what is missing, as root or by sudo; without
 # either, or on a system without apt, it says what is left out, and fails if
 # CI=true.
 set -eu
 
-packages='debootstrap debian-archive-keyring zstd util-linux tar cpio ca-certificates rpm rpm2cpio createrepo-c gnupg gpgv sq sqv lintian rpmlint man-db strace qemu-user gcc libc6-dev xfsprogs btrfs-progs openssh-client openssh-server openssh-sftp-server'
+packages='debootstrap debian-archive-keyring zstd util-linux tar cpio ca-certificates rpm rpm2cpio createrepo-c gnupg gpgv sq sqv lintian rpmlint man-db strace qemu-user gcc libc6-dev xfsprogs btrfs-progs dosfstools exfatprogs exfat-fuse ntfs-3g openssh-client openssh-server openssh-sftp-server'
+
+# Go programs for Windows run under wine 10 and newer.
+wine=$(apt-cache policy wine64 2>/dev/null | sed -n 's/^ *Candidate: *\([0-9]*\).*/\1/p')
+if [ "${wine:-0}" -ge 10 ] && [ "$(dpkg --print-architecture)" = amd64 ]; then
+	packages="$packages wine64"
+fi
 
 missing=''
 for package in $packages; do

@@ -73,7 +73,7 @@ func (e *Engine) run(ctx context.Context, paths []string, o BackupOptions, repor
 	if err := e.adopt(ctx, w); err != nil {
 		return err
 	}
-	q := backup.Request{Paths: paths, Label: o.Label, Own: e.ownDirectories(), Stop: o.Stop}
+	q := backup.Request{Paths: paths, Label: o.Label, Own: e.ownDirectories(), Stop: o.Stop, Skipped: o.Skipped}
 	if o.Progress != nil {
 		last := e.lastTotals(paths)
 		q.Progress = func(path string, r *backup.Report) {
@@ -84,7 +84,7 @@ func (e *Engine) run(ctx context.Context, paths []string, o BackupOptions, repor
 	r, err := backup.Run(ctx, w, q)
 	report.Files, report.Directories, report.Others = r.Files, r.Directories, r.Others
 	report.Changed, report.Deleted, report.Bytes, report.ReadBytes = r.Changed, r.Deleted, r.Bytes, r.ReadBytes
-	report.New, report.Unchanged, report.Unreadable = r.New, r.Unchanged, r.Unreadable
+	report.New, report.Unchanged, report.Unreadable, report.Skipped = r.New, r.Unchanged, r.Unreadable, r.Skipped
 	report.NewBytes += w.NewBytes
 	report.StoredBytes += w.StoredBytes
 	report.Segments += w.Segments

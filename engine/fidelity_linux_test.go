@@ -12,6 +12,9 @@ import (
 	"testing"
 
 	"golang.org/x/sys/unix"
+
+	"holm.example/engine/seal"
+	"holm.example/engine/vault"
 )
 
 // looked is what this test itself sees of a tree, with its own system calls:
@@ -187,4 +190,45 @@ func TestEverythingThatLinuxKeepsOfFilesComesBack(t *testing.T) {
 	for fsType, size := range map[string]int64{"ext4": 64 << 20, "xfs": 320 << 20, "btrfs": 128 << 20} {
 		t.Run(fsType, func(t *testing.T) { comesBack(t, mounted(t, fsType, imageOf(t, fsType, size))) })
 	}
+}
+
+// putSocket commits a socket, as earlier versions stored them.
+func (s *scene) putSocket(name string) {
+	s.t.Helper()
+	s.with(s.data, func(e *Engine) {
+		sources, err := e.catalog.Sources(e.state.Head().Device)
+		if err != nil {
+			s.t.Fatal(err)
+		}
+		top, _, err := e.catalog.Page(e.state.Head().Device, sources[0].ID, "")
+		if err != nil {
+			s.t.Fatal(err)
+		}
+		socket := vault.Node{Kind: vault.KindSpecial, Special: vault.Socket, Meta: vault.Meta{Mode: 0o600}}
+		mark := &vault.Mark{ID: seal.ID{9}, Time: vault.TimeOf(e.now()), Sources: []seal.ID{sources[0].ID}}
+		s.commit(e, &vault.Put{EntryName: vault.EntryName{Parent: top[0].Directory, Name: name}, Node: socket}, mark)
+	})
+}
+
+func TestSocketOfAnOlderVersionIsRestoredAndTheNextBackupHasItNoMore(t *testing.T) {
+	s := newScene(t)
+	s.write("file", []byte("x"))
+	if err := unix.Mknod(filepath.Join(s.src, "socket"), unix.S_IFSOCK|0o600, 0); err != nil {
+		t.Fatal(err)
+	}
+	if r := s.backup(s.data); r.Skipped != 1 || r.New != 2 {
+		t.Errorf("report %+v, want that the socket was skipped", r)
+	}
+	s.putSocket("socket")
+	var st unix.Stat_t
+	if err := unix.Lstat(filepath.Join(s.restore(s.data, "latest"), "socket"), &st); err != nil || st.Mode&unix.S_IFMT != unix.S_IFSOCK {
+		t.Errorf("mode %o, %v, want a socket", st.Mode, err)
+	}
+	if r := s.backup(s.data); r.Skipped != 1 || r.Deleted != 1 {
+		t.Errorf("report %+v, want that the socket is gone from the vault", r)
+	}
+	if names := contents(t, s.restore(s.data, "latest")); len(names) != 1 {
+		t.Errorf("%v was restored", names)
+	}
+	s.clean(s.data)
 }

@@ -4,11 +4,12 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strings"
 	"testing"
 )
 
 // imageOf makes an image of a file system of so many bytes.
-func imageOf(t *testing.T, fsType string, size int64) string {
+func imageOf(t *testing.T, fsType string, size int64, options ...string) string {
 	t.Helper()
 	name := "mkfs." + fsType
 	tool, err := exec.LookPath(name)
@@ -26,22 +27,25 @@ func imageOf(t *testing.T, fsType string, size int64) string {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if out, err := exec.Command(tool, path).CombinedOutput(); err != nil {
+	if out, err := exec.Command(tool, append(options, path)...).CombinedOutput(); err != nil {
 		t.Fatalf("%s: %v\n%s", tool, err, out)
 	}
 	return path
 }
 
 // mounted mounts a file system for the time of a test.
-func mounted(t *testing.T, fsType, image string) string {
+func mounted(t *testing.T, fsType, image string, options ...string) string {
 	t.Helper()
 	if os.Geteuid() != 0 {
 		t.Skip("only root may mount")
 	}
 	dir := t.TempDir()
-	args := []string{"-t", fsType, "-o", "loop", image, dir}
-	if image == "" {
-		args = []string{"-t", fsType, "none", dir}
+	args := []string{"-t", fsType, "none", dir}
+	if image != "" {
+		options, args[2] = append(options, "loop"), image
+	}
+	if len(options) > 0 {
+		args = append(args, "-o", strings.Join(options, ","))
 	}
 	if out, err := exec.Command("mount", args...).CombinedOutput(); err != nil {
 		t.Skipf("this machine cannot mount %s: %s", fsType, out)

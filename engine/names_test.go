@@ -102,13 +102,25 @@ func TestFilesOfOneBaseNameAreRestoredBesideEachOther(t *testing.T) {
 	}
 }
 
+// commit commits operations that no scan would make.
+func (s *scene) commit(e *Engine, operations ...vault.Operation) {
+	s.t.Helper()
+	w := &backup.Writer{Vault: e.vault, Catalog: e.catalog, Journal: e.state, Device: e.device, Random: e.random,
+		Limits: e.limits, Spool: filepath.Join(e.dataDir, "spool"), Now: e.now}
+	problems := []error{w.Begin(s.t.Context())}
+	for _, op := range operations {
+		problems = append(problems, w.Add(s.t.Context(), op))
+	}
+	if err := errors.Join(append(problems, w.Commit(s.t.Context()), w.Close())...); err != nil {
+		s.t.Fatal(err)
+	}
+}
+
 // stray commits an entry whose parent nobody has put, and a snapshot.
 func (s *scene) stray(sources ...string) {
 	s.t.Helper()
 	s.backupOf(sources...)
 	s.with(s.data, func(e *Engine) {
-		w := &backup.Writer{Vault: e.vault, Catalog: e.catalog, Journal: e.state, Device: e.device, Random: e.random,
-			Limits: e.limits, Spool: filepath.Join(e.dataDir, "spool"), Now: e.now}
 		list, err := e.catalog.Sources(e.state.Head().Device)
 		if err != nil {
 			s.t.Fatal(err)
@@ -118,12 +130,7 @@ func (s *scene) stray(sources ...string) {
 			mark.Sources = append(mark.Sources, src.ID)
 		}
 		at := vault.EntryName{Parent: seal.ID{0xab}, Name: "stray"}
-		for _, err := range []error{w.Begin(s.t.Context()), w.Add(s.t.Context(), &vault.Put{EntryName: at, Node: vault.Node{Kind: vault.KindSymlink, Target: "x"}}),
-			w.Add(s.t.Context(), mark), w.Commit(s.t.Context()), w.Close()} {
-			if err != nil {
-				s.t.Fatal(err)
-			}
-		}
+		s.commit(e, &vault.Put{EntryName: at, Node: vault.Node{Kind: vault.KindSymlink, Target: "x"}}, mark)
 	})
 }
 

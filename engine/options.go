@@ -83,6 +83,9 @@ type BackupOptions struct {
 	// Stop, once closed, ends the backup soon: what was read until then is
 	// committed, and the error is ErrStopped. It may be nil.
 	Stop <-chan struct{}
+	// Skipped is told what no backup can have, sockets for example, and why;
+	// it may be nil.
+	Skipped func(path, why string)
 	// Progress is called now and then, from one goroutine; it may be nil.
 	Progress func(Progress)
 }
@@ -99,6 +102,7 @@ type BackupReport struct {
 	New         int64 // of those, the new
 	Unchanged   int64 // entries that were as they are in the vault
 	Unreadable  int64 // sources and entries that could not be read, and keep the state they had
+	Skipped     int64 // entries that no backup can have
 	Deleted     int64 // entries that were gone
 	Bytes       int64 // size of all files seen
 	ReadBytes   int64 // read from sources

@@ -21,7 +21,8 @@ time is not read again, and what the vault holds already is not stored again.
 
 A symbolic link is backed up as a link. The vault and the data directory are
 left out of what is backed up. What cannot be read is reported, and keeps the
-state it had in the snapshot before; the exit code is then 3.
+state it had in the snapshot before; the exit code is then 3. Sockets are no
+files and are skipped, with a line that says so.
 
 Ctrl-C stops a backup: what was read until then is committed, and the same
 command goes on from there. A second Ctrl-C ends it at once, which is safe too.`,
@@ -65,7 +66,7 @@ func (a *app) noteNested(paths []string) {
 func (a *app) backup(ctx context.Context, e *engine.Engine, paths []string) error {
 	stop := a.onInterrupt(ctx, "stopping; what was read is being committed, another Ctrl-C ends at once")
 	r, err := e.Backup(context.WithoutCancel(ctx), engine.BackupOptions{
-		Paths: paths, Stop: ctx.Done(), Progress: a.showProgress("backup", "backing up", "file", "files")})
+		Paths: paths, Stop: ctx.Done(), Skipped: a.ui.skipped, Progress: a.showProgress("backup", "backing up", "file", "files")})
 	stop()
 	a.ui.endProgress()
 	partly := a.report(r.Problems)
@@ -95,6 +96,7 @@ type backupAnswer struct {
 	Unchanged   int64   `json:"unchanged"`
 	Deleted     int64   `json:"deleted"`
 	Unreadable  int64   `json:"unreadable"`
+	Skipped     int64   `json:"skipped"`
 	Bytes       int64   `json:"bytes"`
 	BytesRead   int64   `json:"bytes_read"`
 	BytesNew    int64   `json:"bytes_new"`
@@ -106,7 +108,7 @@ type backupAnswer struct {
 func backedUp(r engine.BackupReport) backupAnswer {
 	return backupAnswer{
 		Type: "backup", Snapshot: r.Snapshot, Files: r.Files, Directories: r.Directories, Others: r.Others,
-		New: r.New, Changed: r.Changed - r.New, Unchanged: r.Unchanged, Deleted: r.Deleted, Unreadable: r.Unreadable,
+		New: r.New, Changed: r.Changed - r.New, Unchanged: r.Unchanged, Deleted: r.Deleted, Unreadable: r.Unreadable, Skipped: r.Skipped,
 		Bytes: r.Bytes, BytesRead: r.ReadBytes, BytesNew: r.NewBytes,
 		BytesAdded: r.StoredBytes, Problems: len(r.Problems), Seconds: r.Finished.Sub(r.Started).Seconds(),
 	}
@@ -119,6 +121,9 @@ func (b backupAnswer) text() string {
 	}
 	if b.Unreadable > 0 {
 		changes = append(changes, number(b.Unreadable)+" unreadable")
+	}
+	if b.Skipped > 0 {
+		changes = append(changes, number(b.Skipped)+" skipped")
 	}
 	text := fmt.Sprintf("%s, %s, %s: %s\n", count(b.Files, "file", "files"), count(b.Directories, "directory", "directories"),
 		size(b.Bytes), strings.Join(changes, ", "))

@@ -71,6 +71,11 @@ func nasty(ts *testscript.TestScript, neg bool, args []string) {
 	ts.Check(syscall.Utimes(filepath.Join(dir, "empty", "deeper"), []syscall.Timeval{old, old}))
 }
 
+// socket makes a socket that nobody listens on: socket FILE.
+func socket(ts *testscript.TestScript, _ bool, args []string) {
+	ts.Check(unix.Mknod(ts.MkAbs(args[0]), unix.S_IFSOCK|0o600, 0))
+}
+
 // condition knows the condition mounts: that file systems can be mounted.
 func condition(cond string) (bool, error) {
 	if cond != "mounts" {

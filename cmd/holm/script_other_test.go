@@ -21,6 +21,9 @@ func nasty(ts *testscript.TestScript, neg bool, args []string) {
 	ts.Check(os.WriteFile(filepath.Join(dir, "one code point \u00e9"), []byte("x"), 0o600))
 }
 
+// socket is for Linux.
+func socket(ts *testscript.TestScript, neg bool, args []string) { ts.Fatalf("no socket is made here") }
+
 // condition knows the condition mounts, which is for Linux.
 func condition(cond string) (bool, error) { return false, nil }
 

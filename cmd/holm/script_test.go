@@ -48,6 +48,7 @@ func TestScripts(t *testing.T) {
 			"running":  running,
 			"asnobody": asNobody,
 			"nasty":    nasty,
+			"socket":   socket,
 			"disk":     disk,
 			"large":    large,
 			"sametree": sameTree,

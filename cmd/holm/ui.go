@@ -123,6 +123,22 @@ func (u *ui) problem(path string, err error) {
 	}
 }
 
+// A skippedAnswer is the JSON of what no backup can have.
+type skippedAnswer struct {
+	Type string `json:"type"`
+	jsonName
+	Why string `json:"why"`
+}
+
+// skipped says what was left out because no backup can have it: nothing went
+// wrong.
+func (u *ui) skipped(path, why string) {
+	u.note("skipped: %s: %s", quoteName(path), why)
+	if u.json {
+		u.answer(skippedAnswer{"skipped", nameForJSON(path), why}, "")
+	}
+}
+
 // problemText is the text of a problem without the path, which is told anyhow.
 func problemText(path string, err error) string {
 	var pe *fs.PathError

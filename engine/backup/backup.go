@@ -49,6 +49,7 @@ type Report struct {
 	New         int64 // of the changed
 	Unchanged   int64
 	Unreadable  int64 // sources and entries that keep the state they had, if any
+	Skipped     int64 // entries that no backup can have, sockets for example
 	Deleted     int64
 	Bytes       int64
 	DoneBytes   int64 // of Bytes, what is behind us
@@ -67,6 +68,9 @@ type Request struct {
 	// file. What was read until then is committed, and the error is
 	// ErrStopped. It may be nil.
 	Stop <-chan struct{}
+	// Skipped is told what is left out because no backup can have it, and why;
+	// it may be nil.
+	Skipped func(path, why string)
 	// Progress is called at most every tenth of a second; it may be nil.
 	Progress func(path string, r *Report)
 }
@@ -94,7 +98,7 @@ func Run(ctx context.Context, w *Writer, q Request) (*Report, error) {
 		if err != nil {
 			return report, err
 		}
-		s := &scanner{ctx: ctx, w: w, cutter: cutter, source: src, own: own, report: report, stop: q.Stop,
+		s := &scanner{ctx: ctx, w: w, cutter: cutter, source: src, own: own, report: report, stop: q.Stop, skipped: q.Skipped,
 			tell: teller(w.Now, q.Progress, report), frames: []*frame{{dir: src.ID}}}
 		if err := source.Walk(ctx, path, s); errors.Is(err, ErrStopped) {
 			return report, cmp.Or(w.Commit(ctx), err)

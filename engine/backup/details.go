@@ -9,9 +9,13 @@ import (
 	"holm.example/engine/vault"
 )
 
-// ErrTooLarge is the problem of metadata that the format has no room for; the
-// rest of the entry is stored.
+// ErrTooLarge is the problem of metadata that the format has no room for. The
+// rest of the entry is stored; without its name or target there is none.
 var ErrTooLarge = errors.New("metadata is too large to be stored")
+
+// maxAttributeBytes bounds the extended attributes of an entry, names and
+// values: a thousand of the largest would not fit into a segment.
+const maxAttributeBytes = 1 << 20
 
 // maxLinked bounds the chunk ids that linked remembers.
 const maxLinked = 32768
@@ -43,17 +47,31 @@ func (d *details) describe(key seal.ChunkKey, n *vault.Node, e source.Entry, lis
 		list = list[:vault.MaxAttributes]
 	}
 	n.Meta.Attributes = nil
+	room := maxAttributeBytes
 	for _, a := range list {
-		if len(a.Name) > vault.MaxText || len(a.Value) > vault.MaxText {
+		size := len(a.Name) + len(a.Value)
+		if len(a.Name) > vault.MaxText || len(a.Value) > vault.MaxText || size > room {
 			problems = append(problems, fmt.Errorf("extended attribute %.64q: %w", a.Name, ErrTooLarge))
 			continue
 		}
+		room -= size
 		n.Meta.Attributes = append(n.Meta.Attributes, vault.Attribute{Name: a.Name, Value: a.Value})
 	}
 	if hardLinked(e) {
 		n.Meta.LinkGroup = linkGroup(key, e.ID)
 	}
 	return problems
+}
+
+// storable returns ErrTooLarge for an entry that the format has no room for.
+func storable(name string, e source.Entry) error {
+	switch {
+	case len(name) > vault.MaxName:
+		return fmt.Errorf("a name of %d bytes: %w", len(name), ErrTooLarge)
+	case len(e.Target) > vault.MaxText:
+		return fmt.Errorf("a link to a path of %d bytes: %w", len(e.Target), ErrTooLarge)
+	}
+	return nil
 }
 
 func hardLinked(e source.Entry) bool {

@@ -13,7 +13,7 @@ import (
 // nodeOf is what the vault stores of an entry, without its content.
 func nodeOf(e source.Entry) vault.Node {
 	n := vault.Node{Meta: vault.Meta{
-		Mode: e.Mode & source.ModeMask, UID: e.UID, GID: e.GID, ModTime: vault.Time(e.ModTime)}}
+		Mode: e.Mode & source.ModeMask, UID: e.UID, GID: e.GID, ModTime: vault.Time(e.ModTime), WinAttrs: e.WinAttrs}}
 	switch e.Kind {
 	case source.File:
 		n.Kind = vault.KindFile
@@ -76,7 +76,8 @@ func sameNode(a, b *vault.Node) bool {
 func untouched(known, n *vault.Node) bool {
 	a, b := &known.Meta, &n.Meta
 	return known.Kind == vault.KindDirectory && n.Kind == vault.KindDirectory && a.ChangeTime == b.ChangeTime &&
-		a.ChangeTime != (vault.Time{}) && a.Mode == b.Mode && a.UID == b.UID && a.GID == b.GID && a.ModTime == b.ModTime
+		a.ChangeTime != (vault.Time{}) && a.Mode == b.Mode && a.UID == b.UID && a.GID == b.GID && a.ModTime == b.ModTime &&
+		a.WinAttrs == b.WinAttrs
 }
 
 // sameDirectory is sameNode but for the change time, which alone is not worth

@@ -39,8 +39,10 @@ type scanner struct {
 	own    own // what is left out
 	tell   func(path string)
 	stop   <-chan struct{}
-	report *Report
-	frames []*frame
+	// skipped is Request.Skipped.
+	skipped func(path, why string)
+	report  *Report
+	frames  []*frame
 	details
 	// held says that the vault has a state of the source, or will have with
 	// this run: one that never could be opened is no part of a mark.
@@ -130,6 +132,10 @@ func (s *scanner) Enter(dir *source.Dir, path string, e source.Entry) error {
 	known, err := s.know(parent, name)
 	if err != nil {
 		return err
+	}
+	if err := storable(name, e); err != nil {
+		s.unread(path, err)
+		return source.SkipDir
 	}
 	node := nodeOf(e)
 	if known != nil && untouched(&known.Node, &node) {
@@ -269,6 +275,13 @@ func (s *scanner) Visit(dir *source.Dir, path string, e source.Entry) error {
 		return err
 	}
 	at := vault.EntryName{Parent: f.dir, Name: name}
+	if why := e.Skip(); why != "" {
+		return s.skip(path, at, e, why, known)
+	}
+	if err := storable(name, e); err != nil {
+		s.unread(path, err)
+		return nil
+	}
 	if e.Kind == source.File {
 		s.report.Files++
 		s.report.Bytes += e.Size
@@ -285,6 +298,21 @@ func (s *scanner) Visit(dir *source.Dir, path string, e source.Entry) error {
 		return nil
 	}
 	return s.put(at, node, known)
+}
+
+// skip leaves out what no backup can have, and says so. What an earlier one had
+// under that name is gone, but for a file whose content is elsewhere now: that
+// keeps its last state.
+func (s *scanner) skip(path string, at vault.EntryName, e source.Entry, why string, known *catalog.Entry) error {
+	s.report.Skipped++
+	if s.skipped != nil {
+		s.skipped(s.fullPath(path), why)
+	}
+	if known == nil || e.Kind == source.File {
+		return nil
+	}
+	s.report.Deleted++
+	return s.w.Add(s.ctx, &vault.Delete{EntryName: at, Reason: vault.Unselected})
 }
 
 // describe completes a node that may be put, and reports what could not be

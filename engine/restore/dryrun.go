@@ -160,8 +160,9 @@ func (r *dryRun) free(d *dryDir, path string) (at string) {
 	if source.CheckName(path[strings.LastIndexByte(path, '/')+1:]) != nil {
 		at = possible(path)
 	}
+	base := possible(at)
 	for n := 2; n < maxRenames && r.isTaken(d, at); n++ {
-		at = fmt.Sprintf("%s~%d", possible(path), n)
+		at = numbered(base, n)
 	}
 	if d.top || at != path {
 		if d.taken == nil {

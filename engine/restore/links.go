@@ -7,6 +7,7 @@ import (
 	"io/fs"
 
 	"holm.example/engine/seal"
+	"holm.example/engine/source"
 	"holm.example/internal/durable"
 )
 
@@ -17,7 +18,7 @@ const maxLinks = 4096
 // restored, the file system remembers, not we: the first file of a group gets
 // another name in a directory that is removed at the end, and each further
 // name is made from that one. So memory does not grow with the number of
-// links.
+// links. What a killed run left, the next one into the target removes.
 type links struct {
 	run     *run
 	dir     string               // of the other names; empty: not made yet
@@ -119,8 +120,46 @@ func (l *links) end() error {
 		return nil
 	}
 	names, err := l.run.tree.Names(l.dir)
+	return errors.Join(err, l.remove(l.dir, names))
+}
+
+func (l *links) remove(dir string, names []string) (err error) {
 	for _, name := range names {
-		err = errors.Join(err, l.run.tree.Remove(l.dir+"/"+name))
+		err = errors.Join(err, l.run.tree.Remove(dir+"/"+name))
 	}
-	return errors.Join(err, l.run.tree.Remove(l.dir))
+	return errors.Join(err, l.run.tree.Remove(dir))
+}
+
+// clear removes such directories that a killed run left. Only names go whose
+// files have others: should a run be at work that one of them belongs to, its
+// further links become files of their own, and nothing is lost.
+func (l *links) clear() error {
+	tops, err := l.run.tree.Names("")
+	for _, dir := range tops {
+		if durable.IsTemporary(dir) {
+			if names, ok := l.leftBehind(dir); ok {
+				err = errors.Join(err, l.remove(dir, names))
+			}
+		}
+	}
+	return err
+}
+
+// leftBehind returns the names in a directory if it is one of a killed run.
+func (l *links) leftBehind(dir string) (names []string, ok bool) {
+	if e, err := l.run.tree.Lstat(dir); err != nil || e.Kind != source.Directory {
+		return nil, false
+	}
+	names, err := l.run.tree.Names(dir)
+	if err != nil {
+		return nil, false
+	}
+	for _, name := range names {
+		group, herr := hex.DecodeString(name)
+		e, err := l.run.tree.Lstat(dir + "/" + name)
+		if herr != nil || err != nil || len(group) != len(seal.ID{}) || e.Kind != source.File || e.Links < 2 {
+			return nil, false
+		}
+	}
+	return names, true
 }

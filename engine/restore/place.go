@@ -6,6 +6,7 @@ import (
 	"io/fs"
 	"slices"
 	"strings"
+	"unicode/utf8"
 
 	"holm.example/engine/catalog"
 	"holm.example/engine/source"
@@ -99,25 +100,36 @@ func (r *run) undo(g *goal) error {
 }
 
 // place makes an entry with do where nothing is, under another name if the
-// wanted one is taken or impossible, and returns where.
+// wanted one is taken or the target cannot hold it, and returns where. What a
+// file system says of a name that it cannot hold differs from one to the next:
+// so any error has the other names tried, and the first one is told if none
+// can be made.
 func (r *run) place(path string, do func(path string) error) (at string, err error) {
+	if err = do(path); err == nil {
+		return path, nil
+	}
 	at = path
-	err = do(at)
-	if errors.Is(err, source.ErrName) {
-		at = possible(path)
-		err = do(at)
+	for _, other := range []string{possible(path), short(possible(path))} {
+		if err == nil || errors.Is(err, fs.ErrExist) || other == at {
+			continue
+		}
+		if oerr := do(other); oerr == nil || errors.Is(oerr, fs.ErrExist) {
+			at, err = other, oerr
+		}
 	}
+	base := possible(at)
 	for n := 2; errors.Is(err, fs.ErrExist) && n < maxRenames; n++ {
-		at = fmt.Sprintf("%s~%d", possible(path), n)
+		at = numbered(base, n)
 		err = do(at)
 	}
-	if err == nil && at != path {
+	if err == nil {
 		r.problem(path, fmt.Errorf("%w: %s", ErrRenamed, at))
 	}
 	return at, err
 }
 
-// possible makes a path whose last name every file system takes.
+// possible makes a path whose last name every file system takes, but for its
+// length.
 func possible(path string) string {
 	i := strings.LastIndexByte(path, '/') + 1
 	name := strings.Map(func(c rune) rune {
@@ -126,10 +138,56 @@ func possible(path string) string {
 		}
 		return c
 	}, path[i:])
-	if source.CheckName(name) == nil {
+	if source.CheckName(name) == nil && strings.TrimRight(name, ". ") == name && !isDevice(name) {
 		return path[:i] + name
 	}
 	return path[:i] + "_" + strings.TrimRight(name, ". ") + "_"
+}
+
+// isDevice reports whether Windows takes a name for a device, whatever stands
+// behind a dot in it.
+func isDevice(name string) bool {
+	name, _, _ = strings.Cut(name, ".")
+	name = strings.ToUpper(strings.TrimRight(name, " "))
+	for _, device := range []string{"CON", "PRN", "AUX", "NUL", "CONIN$", "CONOUT$"} {
+		if name == device {
+			return true
+		}
+	}
+	number, ok := strings.CutPrefix(name, "COM")
+	if !ok {
+		number, ok = strings.CutPrefix(name, "LPT")
+	}
+	return ok && number != "" && strings.Contains("0123456789¹²³", number)
+}
+
+// Lengths of a name in bytes: what nearly every file system takes, and what
+// those take that encrypt names.
+const (
+	usualName = 255
+	shortName = 120
+)
+
+// short makes a path whose last name is short.
+func short(path string) string { return cut(path, shortName) }
+
+// numbered is a path with a suffix that makes it another one.
+func numbered(path string, n int) string {
+	suffix := fmt.Sprintf("~%d", n)
+	return cut(path, usualName-len(suffix)) + suffix
+}
+
+// cut cuts the last name of a path to so many bytes, between characters.
+func cut(path string, most int) string {
+	i := strings.LastIndexByte(path, '/') + 1
+	end := i + most
+	if end >= len(path) {
+		return path
+	}
+	for end > i && !utf8.RuneStart(path[end]) {
+		end--
+	}
+	return strings.TrimRight(path[:end], ". ")
 }
 
 // apart gives entries that want one name, such as sources of one base name,
@@ -149,7 +207,7 @@ func (r *run) apart(list []catalog.Entry) []catalog.Entry {
 		}
 		other := name
 		for n := max(2, last[name]+1); wanted[other] || taken[other]; n++ {
-			other, last[name] = fmt.Sprintf("%s~%d", name, n), n
+			other, last[name] = numbered(name, n), n
 		}
 		taken[other] = true
 		list[i].Name = other

@@ -85,6 +85,9 @@ func Run(ctx context.Context, q Request) (*Report, error) {
 	if err != nil {
 		r.plan.abandon()
 	}
+	if r.strangers > 1 {
+		r.problem("", fmt.Errorf("%d more like the first: %w", r.strangers-1, source.ErrOwner))
+	}
 	return r.report, errors.Join(err, r.links.end())
 }
 
@@ -99,12 +102,16 @@ type run struct {
 	mu   sync.Mutex // of report while a plan is read, and of told
 	told time.Time
 
-	owners source.Owners // under mu
-	links  links
+	owners    source.Owners // under mu
+	strangers int           // entries whose owner could not be set; under mu
+	links     links
 }
 
 // write writes everything.
 func (r *run) write() error {
+	if err := r.links.clear(); err != nil {
+		r.problem("", fmt.Errorf("removing what a killed restore left: %w", err))
+	}
 	top, err := r.enter("")
 	if err != nil {
 		return fmt.Errorf("reading the target: %w", err)
@@ -167,7 +174,7 @@ func (r *run) entry(d dir, e catalog.Entry) error {
 	}
 	err := r.begin(&g, func(path string) error {
 		if e.Kind == vault.KindSymlink {
-			return r.tree.Symlink(e.Target, path)
+			return r.tree.SymlinkAs(path, r.entryOf(e))
 		}
 		return r.tree.Special(path, r.entryOf(e))
 	})
@@ -212,11 +219,36 @@ func (r *run) dress(at, path string, e catalog.Entry) {
 	r.refused(path, r.tree.SetMetadata(at, r.entryOf(e)))
 }
 
-// refused reports metadata that could not be set, if err says so.
+// refused reports metadata that could not be set, if err says so. That owners
+// could not be set is told of the first entry, and then of all together: who
+// restores the files of others without the right to has that problem with each.
 func (r *run) refused(path string, err error) {
-	if err != nil {
-		r.problem(path, fmt.Errorf("restored, but not all of its metadata: %w", err))
+	if err == nil {
+		return
 	}
+	if isOwner(err) {
+		r.mu.Lock()
+		r.strangers++
+		n := r.strangers
+		r.mu.Unlock()
+		if n > 1 {
+			return
+		}
+	}
+	r.problem(path, fmt.Errorf("restored, but not all of its metadata: %w", err))
+}
+
+// isOwner reports whether an error is source.ErrOwner and nothing else.
+func isOwner(err error) bool {
+	if all, ok := err.(interface{ Unwrap() []error }); ok {
+		for _, e := range all.Unwrap() {
+			if !isOwner(e) {
+				return false
+			}
+		}
+		return true
+	}
+	return errors.Is(err, source.ErrOwner)
 }
 
 // directory makes a directory, or enters the one that was there, and restores
@@ -247,7 +279,7 @@ func (r *run) directory(parent dir, path string, e catalog.Entry) error {
 // entryOf is what package source sets as metadata.
 func (r *run) entryOf(e catalog.Entry) source.Entry {
 	s := source.Entry{Name: e.Name, Mode: e.Meta.Mode, ModTime: source.Time(e.Meta.ModTime), UID: e.Meta.UID, GID: e.Meta.GID,
-		Target: e.Target, Major: e.Major, Minor: e.Minor}
+		Target: e.Target, Major: e.Major, Minor: e.Minor, WinAttrs: e.Meta.WinAttrs}
 	if !r.NumericIDs {
 		r.mu.Lock()
 		s.UID, s.GID = r.owners.IDs(e.Meta.User, e.Meta.Group, s.UID, s.GID)

@@ -5,7 +5,6 @@ import (
 	"os/user"
 	"slices"
 	"strconv"
-	"strings"
 )
 
 // An Attribute is an extended attribute of an entry.
@@ -15,26 +14,18 @@ type Attribute struct{ Name, Value string }
 // these names; docs/vault-format.md, section 8.
 const (
 	// AttributeFlags has a letter for each flag, rising: a append-only, d not
-	// dumped, i immutable, t access time not kept.
+	// dumped, h hidden, i immutable, t access time not kept; A and I, append-only
+	// and immutable, those of macOS that are root's.
 	AttributeFlags = "holm.flags"
 	// AttributeSparse says that the file had holes.
 	AttributeSparse = "holm.sparse"
+	// AttributeJunction says that a link is a junction of Windows.
+	AttributeJunction = "holm.windows.junction"
+	// AttributeSecurity is owner, group and DACL on Windows, as SDDL.
+	AttributeSecurity = "holm.windows.security"
+	// AttributeStream and a name are an alternate data stream of Windows.
+	AttributeStream = "holm.windows.stream."
 )
-
-// kept reports whether an attribute of the system is worth keeping: what the
-// user, root or an ACL said, and not what the system makes by itself.
-func kept(name string) bool {
-	for _, prefix := range []string{"user.", "trusted.", "com.apple."} {
-		if strings.HasPrefix(name, prefix) {
-			return true
-		}
-	}
-	return name == "security.capability" || isACL(name)
-}
-
-// isACL reports whether an attribute is an ACL. It is set after the mode,
-// which it refines; everything else before: a mode can forbid it.
-func isACL(name string) bool { return strings.HasPrefix(name, "system.posix_acl_") }
 
 func sortAttributes(list []Attribute) {
 	slices.SortFunc(list, func(a, b Attribute) int { return cmp.Compare(a.Name, b.Name) })

@@ -75,6 +75,16 @@ func attributes(path string, list func([]byte) (int, error), get func(string, []
 	return all, errors.Join(problems...)
 }
 
+// kept reports whether an attribute of the system is worth keeping: what the
+// user, root or an ACL said, and not what the system makes by itself.
+func kept(name string) bool {
+	return strings.HasPrefix(name, "user.") || strings.HasPrefix(name, "trusted.") || name == "security.capability" || isACL(name)
+}
+
+// isACL reports whether an attribute is an ACL. It is set after the mode,
+// which it refines; everything else before: a mode can forbid it.
+func isACL(name string) bool { return strings.HasPrefix(name, "system.posix_acl_") }
+
 // none takes an attribute, or attributes at all, that are not there for no
 // error.
 func none(err error) error {

@@ -20,6 +20,9 @@ var (
 	// ErrInTheWay says that a path leads through something that is no
 	// directory, a symbolic link for example.
 	ErrInTheWay = errors.New("something that is not a directory is in the way")
+	// ErrOwner says that the owner of a file could not be set, for want of a
+	// right, and everything else was.
+	ErrOwner = errors.New("the owner takes the right to restore files (SeRestorePrivilege), the rest of the security descriptor is set")
 	// ErrTime says that the file system took another modification time than
 	// it was given, the nearest that it can hold.
 	ErrTime = errors.New("the file system cannot hold the modification time")

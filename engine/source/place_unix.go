@@ -71,6 +71,9 @@ func (p *place) symlink(target, name string) error {
 	return failed("symlink", name, unix.Symlinkat(target, p.fd, name))
 }
 
+// symlinkAs makes a link, of whatever system.
+func (p *place) symlinkAs(e Entry, name string) error { return p.symlink(e.Target, name) }
+
 func (p *place) link(old string, to *place, name string) error {
 	return failed("link", name, unix.Linkat(p.fd, old, to.fd, name, 0))
 }

@@ -1,11 +1,14 @@
 package source
 
 import (
+	"cmp"
 	"errors"
 	"io/fs"
 	"os"
-	"path/filepath"
 	"slices"
+	"unsafe"
+
+	"golang.org/x/sys/windows"
 )
 
 // A place is an open directory of a Tree: a root, under which os keeps every
@@ -56,23 +59,90 @@ func (p *place) enter(name string) (*place, error) {
 func (p *place) mkdir(name string) error           { return p.root.Mkdir(name, newDirMode) }
 func (p *place) symlink(target, name string) error { return p.root.Symlink(target, name) }
 func (p *place) remove(name string) error          { return p.root.Remove(name) }
-func (p *place) rename(old, name string) error     { return p.root.Rename(old, name) }
 
-// link is made within one directory only: os.Root knows no other.
-func (p *place) link(old string, to *place, name string) error {
-	if p != to {
-		return &fs.PathError{Op: "link", Path: name, Err: errors.ErrUnsupported}
+// rename puts one entry in the place of another. Windows replaces nothing that
+// is read-only.
+func (p *place) rename(old, name string) error {
+	err := p.root.Rename(old, name)
+	if err == nil || !errors.Is(err, fs.ErrPermission) {
+		return err
 	}
-	return p.root.Link(old, name)
+	was, cerr := p.change(name, func(a uint32) uint32 { return a &^ windows.FILE_ATTRIBUTE_READONLY })
+	if cerr != nil || was&windows.FILE_ATTRIBUTE_READONLY == 0 {
+		return err
+	}
+	if err = p.root.Rename(old, name); err != nil {
+		_, cerr = p.change(name, func(uint32) uint32 { return was })
+	}
+	return errors.Join(err, cerr)
+}
+
+// change changes the file attributes of an entry and returns those it had.
+func (p *place) change(name string, f func(uint32) uint32) (was uint32, err error) {
+	h, err := openAt(windows.Handle(p.file.Fd()), name, windows.FILE_READ_ATTRIBUTES|windows.FILE_WRITE_ATTRIBUTES, windows.FILE_OPEN, 0)
+	if err != nil {
+		return 0, failed("open", name, err)
+	}
+	var info basicInfo
+	if err = about(h, windows.FileBasicInfo, &info); err == nil {
+		err = setBasicInfo(h, basicInfo{attributes: cmp.Or(f(info.attributes), windows.FILE_ATTRIBUTE_NORMAL)})
+	}
+	return info.attributes, failed("changing the attributes", name, errors.Join(err, windows.CloseHandle(h)))
+}
+
+// link makes another name of a file, which may be one of another directory.
+func (p *place) link(old string, to *place, name string) error {
+	h, err := openAt(windows.Handle(p.file.Fd()), old, windows.FILE_WRITE_ATTRIBUTES, windows.FILE_OPEN, windows.FILE_NON_DIRECTORY_FILE)
+	if err == nil {
+		err = errors.Join(linkTo(h, windows.Handle(to.file.Fd()), name), windows.CloseHandle(h))
+	}
+	return failed("link", name, err)
+}
+
+// linkTo gives an open file a name in an open directory. It is
+// FILE_LINK_INFORMATION: whether to replace (1, with room up to the size of a
+// pointer), the directory, the length of the name in bytes (4), and the name.
+func linkTo(h, dir windows.Handle, name string) error {
+	u, err := windows.UTF16FromString(name)
+	if err != nil {
+		return err
+	}
+	u = u[:len(u)-1]
+	type head struct {
+		replace bool
+		dir     windows.Handle
+		length  uint32
+		name    [1]uint16
+	}
+	const before = unsafe.Offsetof(head{}.name)
+	buf := make([]uint64, (int(unsafe.Sizeof(head{}))+2*len(u)+7)/8) // aligned
+	info := (*head)(unsafe.Pointer(&buf[0]))
+	info.dir, info.length = dir, uint32(2*len(u))
+	b := unsafe.Slice((*byte)(unsafe.Pointer(&buf[0])), 8*len(buf))
+	for i, c := range u {
+		b[int(before)+2*i], b[int(before)+2*i+1] = byte(c), byte(c>>8)
+	}
+	var status windows.IO_STATUS_BLOCK
+	const fileLinkInformation = 11
+	err = windows.NtSetInformationFile(h, &status, &b[0], uint32(len(b)), fileLinkInformation)
+	if nt, ok := err.(windows.NTStatus); ok {
+		return nt.Errno()
+	}
+	return err
 }
 
 // special makes nothing: Windows has no such files.
 func (p *place) special(string, Entry) error { return errors.ErrUnsupported }
 
-func (p *place) lstat(name string) (Entry, error) {
-	e, err := Lstat(filepath.Join(p.file.Name(), name))
-	e.Name = name
-	return e, err
+func (p *place) lstat(name string) (Entry, error) { return lstatAt(p.file, name, name) }
+
+// symlinkAs makes a link as it was on Windows; one from elsewhere says not
+// whether it leads to a directory, which os looks up.
+func (p *place) symlinkAs(e Entry, name string) error {
+	if e.WinAttrs == 0 {
+		return p.symlink(e.Target, name)
+	}
+	return failed("symlink", name, makeLink(windows.Handle(p.file.Fd()), name, e))
 }
 
 func (p *place) names() ([]string, error) {
@@ -111,30 +181,6 @@ func (p *place) openFile(name string) (*NewFile, error) {
 		return nil, err
 	}
 	return &NewFile{f}, nil
-}
-
-// setMetadata sets what SetMetadata promises.
-func (p *place) setMetadata(name string, e Entry, _ bool) error {
-	info, err := p.root.Lstat(name)
-	if err != nil {
-		return err
-	}
-	if info.Mode().Type() != e.FileMode().Type() {
-		return &fs.PathError{Op: "setting the metadata", Path: name, Err: ErrInTheWay}
-	}
-	var problems []error
-	if e.Kind != Symlink {
-		problems = append(problems, p.root.Chmod(name, e.FileMode()&^fs.ModeType))
-	}
-	problems = append(problems, setModTime(p.file, p.root, name, e))
-	if e.ModTime.rare() {
-		there, err := p.lstat(name)
-		if err == nil {
-			err = checkModTime(there, e)
-		}
-		problems = append(problems, err)
-	}
-	return errors.Join(problems...)
 }
 
 // A NewFile is a file of a Tree that is being written.

@@ -18,7 +18,7 @@
 // that order, because each can undo the next.
 //
 // The limits: on Windows permission bits are those that Go makes of the
-// read-only attribute, and directories are opened by path.
+// read-only attribute.
 package source
 
 import (
@@ -115,6 +115,8 @@ type Entry struct {
 	Major      uint32 // of a device
 	Minor      uint32
 	Sparse     bool        // of a file: it takes less room than its size
+	Elsewhere  bool        // of a file: reading it would fetch its content from somewhere
+	WinAttrs   uint32      // file attributes of Windows, those that are kept; elsewhere 0
 	Attributes []Attribute // to be written back; reading does not fill them in
 }
 
@@ -124,6 +126,14 @@ type Entry struct {
 func (e Entry) Same(o Entry) bool {
 	return e.Kind == o.Kind && e.Size == o.Size && e.ModTime == o.ModTime &&
 		e.ChangeTime == o.ChangeTime && e.ID == o.ID
+}
+
+// Skip says why an entry cannot be backed up at all; empty: it can.
+func (e Entry) Skip() string {
+	if e.Kind == Special && e.Special == Socket {
+		return "a socket, which is nothing without the program that listens on it"
+	}
+	return e.skipHere()
 }
 
 // FileMode is the mode of an entry as package fs writes it.

@@ -62,7 +62,7 @@ func must(t *testing.T, err error) {
 
 func TestDirectoryIsListedInTheOrderOfBytes(t *testing.T) {
 	dir := t.TempDir()
-	want := []string{"A", "B", "_", "a", "a-b", "a.b", "aa", "b", "é"}
+	want := []string{"C", "D", "_", "a", "a-b", "a.b", "aa", "b", "é"}
 	for _, i := range []int{4, 8, 0, 7, 2, 1, 6, 3, 5} {
 		put(t, dir, want[i], "")
 	}
@@ -459,7 +459,7 @@ func FuzzCheckName(f *testing.F) {
 		if name == "" || name == "." || name == ".." || strings.ContainsAny(name, "/\x00") {
 			t.Errorf("%q was accepted", name)
 		}
-		if filepath.Join("/top", name) == "/top" || filepath.Dir(filepath.Join("/top", name)) != "/top" {
+		if top := filepath.FromSlash("/top"); filepath.Join(top, name) == top || filepath.Dir(filepath.Join(top, name)) != top {
 			t.Errorf("%q does not stay in its directory", name)
 		}
 	})

@@ -45,6 +45,7 @@ const (
 // OpenTree opens the directory to write below. With own set, metadata also
 // includes user and group, which takes the rights of root.
 func OpenTree(dir string, own bool) (*Tree, error) {
+	takeRights()
 	top, err := openPlace(dir)
 	if err != nil {
 		return nil, err
@@ -107,6 +108,12 @@ func (t *Tree) Open(path string) (f *NewFile, err error) {
 // and may lead outside.
 func (t *Tree) Symlink(target, path string) error {
 	return t.in(path, func(p *place, name string) error { return p.symlink(target, name) })
+}
+
+// SymlinkAs makes a symbolic link as e was: on Windows one to a directory, or
+// a junction.
+func (t *Tree) SymlinkAs(path string, e Entry) error {
+	return t.in(path, func(p *place, name string) error { return p.symlinkAs(e, name) })
 }
 
 // Link makes path another name of the file at old.
@@ -262,10 +269,10 @@ func (t *Tree) keep(way string, p *place) *place {
 	}
 	t.use(p)
 	if len(t.open) >= maxOpenPlaces {
-		oldest := ""
+		oldest, used := "", t.uses+1
 		for path, q := range t.open {
-			if o := t.open[oldest]; o == nil || q.held.used < o.held.used {
-				oldest = path
+			if q.held.used < used {
+				oldest, used = path, q.held.used
 			}
 		}
 		t.drop(oldest)

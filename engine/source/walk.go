@@ -42,6 +42,7 @@ const (
 // a handle and a list of names is held. Cancelling ctx ends the walk between
 // entries.
 func Walk(ctx context.Context, start string, v Visitor) error {
+	takeRights()
 	e, err := Lstat(start)
 	if err != nil {
 		return v.Problem("", err)

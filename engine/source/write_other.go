@@ -26,6 +26,3 @@ func setModTime(dirfd int, name string, t Time) error {
 func chmodAt(dirfd int, name string, mode uint32) error {
 	return unix.Fchmodat(dirfd, name, mode, unix.AT_SYMLINK_NOFOLLOW)
 }
-
-// setAttributes sets nothing: attributes are kept on Linux only.
-func (p *place) setAttributes(string, *Entry, bool) error { return nil }

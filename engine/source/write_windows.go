@@ -3,43 +3,73 @@ package source
 import (
 	"errors"
 	"os"
-	"time"
+	"unsafe"
 
 	"golang.org/x/sys/windows"
 )
 
-// setModTime sets both times of a file or a directory to its modification
-// time. Links keep the time of their making: the system call would follow.
-func setModTime(dir *os.File, root *os.Root, name string, e Entry) error {
-	if e.Kind == Symlink {
-		return nil
+// settable are the file attributes that a restore sets.
+const settable = windows.FILE_ATTRIBUTE_READONLY | windows.FILE_ATTRIBUTE_HIDDEN | windows.FILE_ATTRIBUTE_SYSTEM |
+	windows.FILE_ATTRIBUTE_ARCHIVE | windows.FILE_ATTRIBUTE_NOT_CONTENT_INDEXED
+
+// setMetadata sets what SetMetadata promises, through one handle of the entry
+// itself: what its DACL or attributes forbid afterwards does not matter.
+func (p *place) setMetadata(name string, e Entry, _ bool) error {
+	h, err := p.openToDress(name)
+	if err != nil {
+		return &os.PathError{Op: "setting the metadata", Path: name, Err: err}
 	}
-	t := e.ModTime.Time()
-	if ns := time.Unix(0, t.UnixNano()); ns.Equal(t) {
-		return root.Chtimes(name, t, t)
+	problems := []error{p.dress(h, name, e), windows.CloseHandle(h)}
+	if e.ModTime.rare() {
+		there, err := p.lstat(name)
+		if err == nil {
+			err = checkModTime(there, e)
+		}
+		problems = append(problems, err)
 	}
-	return setFarTime(join(dir.Name(), name), e.ModTime)
+	return errors.Join(problems...)
 }
 
-// setFarTime sets both times to one outside of the years 1678 to 2262, which
-// Chtimes cannot count.
-func setFarTime(path string, t Time) error {
-	f, ok := filetimeOf(t)
+// openToDress opens an entry with as many of the rights as there are: who may
+// not change the owner can still set the times.
+func (p *place) openToDress(name string) (h windows.Handle, err error) {
+	const least = windows.FILE_READ_ATTRIBUTES | windows.FILE_WRITE_ATTRIBUTES
+	for _, more := range []uint32{windows.READ_CONTROL | windows.WRITE_DAC | windows.WRITE_OWNER, windows.READ_CONTROL | windows.WRITE_DAC, 0} {
+		h, err = openAt(windows.Handle(p.file.Fd()), name, least|more, windows.FILE_OPEN, 0)
+		if err == nil || !errors.Is(err, windows.ERROR_ACCESS_DENIED) {
+			return h, err
+		}
+	}
+	return h, err
+}
+
+// dress gives an open entry what SetMetadata promises.
+func (p *place) dress(h windows.Handle, name string, e Entry) error {
+	there, err := examine(h, name)
+	if err == nil && there.Kind != e.Kind {
+		err = ErrInTheWay
+	}
+	if err != nil {
+		return &os.PathError{Op: "setting the metadata", Path: name, Err: err}
+	}
+	problems := []error{p.setAttributes(h, name, &e)}
+	info := basicInfo{attributes: e.WinAttrs & settable}
+	if e.WinAttrs == 0 && e.Mode&0o222 == 0 && e.Kind != Symlink {
+		info.attributes = windows.FILE_ATTRIBUTE_READONLY
+	}
+	if info.attributes == 0 {
+		info.attributes = windows.FILE_ATTRIBUTE_NORMAL // 0 would leave them
+	}
+	t, ok := filetimeOf(e.ModTime)
 	if !ok {
-		return &os.PathError{Op: "setting the time", Path: path, Err: ErrTime}
+		problems = append(problems, &os.PathError{Op: "setting the time", Path: name, Err: ErrTime})
+	} else {
+		info.write, info.access = t, t
 	}
-	p, err := windows.UTF16PtrFromString(path)
-	if err != nil {
-		return &os.PathError{Op: "setting the time", Path: path, Err: err}
-	}
-	const share = windows.FILE_SHARE_READ | windows.FILE_SHARE_WRITE | windows.FILE_SHARE_DELETE
-	const flags = windows.FILE_FLAG_BACKUP_SEMANTICS | windows.FILE_FLAG_OPEN_REPARSE_POINT
-	handle, err := windows.CreateFile(p, windows.FILE_WRITE_ATTRIBUTES, share, nil, windows.OPEN_EXISTING, flags, 0)
-	if err == nil {
-		err = errors.Join(windows.SetFileTime(handle, nil, &f, &f), windows.CloseHandle(handle))
-	}
-	if err != nil {
-		return &os.PathError{Op: "setting the time", Path: path, Err: err}
-	}
-	return nil
+	return errors.Join(append(problems, failed("setting times and attributes", name, setBasicInfo(h, info)))...)
+}
+
+// setBasicInfo sets what is not 0 of the times and attributes of an open file.
+func setBasicInfo(h windows.Handle, info basicInfo) error {
+	return windows.SetFileInformationByHandle(h, windows.FileBasicInfo, (*byte)(unsafe.Pointer(&info)), uint32(unsafe.Sizeof(info)))
 }
