@@ -25,7 +25,7 @@ func (s *spool) WriteAt(b []byte, at int64) (int, error) {
 }
 
 // bodySizes are on both sides of where the shape of the shards changes.
-var bodySizes = []int{1, 2, 300, 1023, 1024, 1025, 2048, 5000, 65535, 65536, 65537, 70000, 64*parityStripe - 1, 64*parityStripe + 1, 3<<20 + 7}
+var bodySizes = []int{1, 2, 300, 1023, 1024, 1025, 2048, 5000, 65535, 65536, 65537, 70000, 1<<20 - 1, 1<<20 + 1, 3<<20 + 7}
 
 func withParity(t testing.TB, size int, random *rand.Rand) (body, object []byte) {
 	t.Helper()
@@ -195,8 +195,8 @@ func TestParityReportsAReadThatFails(t *testing.T) {
 	if err := AppendParity(f, 100); !errors.Is(err, io.ErrUnexpectedEOF) {
 		t.Errorf("parity of a body that ends early: %v", err)
 	}
-	if _, err := RepairParity(f, ParitySize(100), f); !errors.Is(err, io.ErrUnexpectedEOF) {
-		t.Errorf("repair of an object that ends early: %v", err)
+	if _, err := RepairParity(f, ParitySize(100), f); !errors.Is(err, ErrBeyondParity) {
+		t.Errorf("repair of an object without its tail: %v", err)
 	}
 }
 
