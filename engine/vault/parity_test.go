@@ -7,6 +7,7 @@ import (
 	"math/rand/v2"
 	"os"
 	"path/filepath"
+	"runtime"
 	"testing"
 
 	"github.com/zeebo/blake3"
@@ -197,6 +198,21 @@ func TestParityReportsAReadThatFails(t *testing.T) {
 	}
 	if _, err := RepairParity(f, ParitySize(100), f); !errors.Is(err, ErrBeyondParity) {
 		t.Errorf("repair of an object without its tail: %v", err)
+	}
+}
+
+func TestTailOfAPackTakesLittleMemory(t *testing.T) {
+	const body = 16 << 20
+	s := &spool{make([]byte, body, ParitySize(body))}
+	var before, after runtime.MemStats
+	runtime.ReadMemStats(&before)
+	if err := AppendParity(s, body); err != nil {
+		t.Fatal(err)
+	}
+	runtime.ReadMemStats(&after)
+	tail := uint64(ParitySize(body) - body) // what the spool itself grew by, at most
+	if got := after.TotalAlloc - before.TotalAlloc; got > tail+1<<20 {
+		t.Errorf("%d bytes for a tail of %d", got, tail)
 	}
 }
 

@@ -183,7 +183,11 @@ func (v *Vault) readPatched(ctx context.Context, p *patch, offset, length int64)
 
 // CheckSize compares the size of a pack's object in the store with what it has to be. A wrong one is ErrDamaged, unless parity makes that good.
 func (v *Vault) CheckSize(ctx context.Context, p *Pack, size int64) error {
-	name, want := p.ID.Name(), v.ObjectSize(int64(min(p.SizeBytes, 2*MaxPack)))
+	name := p.ID.Name()
+	if p.SizeBytes > MaxPack {
+		return fmt.Errorf("%s: a pack of %d bytes: %w", name, p.SizeBytes, ErrDamaged)
+	}
+	want := v.ObjectSize(int64(p.SizeBytes))
 	if size == want {
 		return nil
 	}
@@ -200,7 +204,7 @@ func (v *Vault) CheckSize(ctx context.Context, p *Pack, size int64) error {
 	return nil
 }
 
-// CheckTail reads the parity tail of a pack, and tells of damage in it.
+// CheckTail reads the parity tail of a pack whose size is checked, and tells of damage in it.
 func (v *Vault) CheckTail(ctx context.Context, p *Pack) error {
 	if !v.parity {
 		return nil

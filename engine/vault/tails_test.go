@@ -241,6 +241,19 @@ func TestObjectWithAnUnreadableSectorIsReadWhole(t *testing.T) {
 	}
 }
 
+func TestPackLargerThanAnyIsDamage(t *testing.T) {
+	w := newTailed(t, 3000)
+	for _, size := range []uint64{MaxPack + 1, 1 << 62, 1<<64 - 1} {
+		p := *w.pack
+		p.SizeBytes = size
+		for _, listed := range []int64{0, 5000, int64(size)} {
+			if err := w.v.CheckSize(t.Context(), &p, listed); !errors.Is(err, ErrDamaged) || !strings.Contains(err.Error(), p.ID.Name()) {
+				t.Errorf("%d bytes, listed %d: %v", size, listed, err)
+			}
+		}
+	}
+}
+
 func TestReadersOfOnePackRepairItOnce(t *testing.T) {
 	w := newTailed(t, 3<<20)
 	name := w.pack.ID.Name()
