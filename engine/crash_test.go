@@ -2,6 +2,7 @@ package engine
 
 import (
 	"errors"
+	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
@@ -73,8 +74,14 @@ func TestKilledAtAnyWriteNothingIsLostAndNothingNeedsRepair(t *testing.T) {
 }
 
 func TestFinishedPacksOfAKilledRunAreAdopted(t *testing.T) {
+	for _, parity := range []bool{true, false} {
+		t.Run(fmt.Sprint("parity ", parity), func(t *testing.T) { adopted(t, parity) })
+	}
+}
+
+func adopted(t *testing.T, parity bool) {
 	start := &storagetest.Memory{}
-	s := newSceneOn(t, func(storage.Store) storage.Store { return start })
+	s := newSceneOf(t, func(storage.Store) storage.Store { return start }, parity)
 	s.write("file", noise(1, 50_000))
 	want := image(t, s.src)
 	broken := true

@@ -102,12 +102,7 @@ func TestDamagedPackCostsOnlyItsFiles(t *testing.T) {
 			break
 		}
 	}
-	good, err := store.Get(t.Context(), pack, 1<<30)
-	if err != nil {
-		t.Fatal(err)
-	}
-	good[len(good)/3] ^= 1
-	store.Replace(pack, good)
+	store.Replace(pack, flipped(t, store, pack))
 	to := filepath.Join(s.dir, "to")
 	s.with(s.data, func(e *Engine) {
 		r, err := e.Restore(t.Context(), RestoreOptions{To: to})

@@ -27,6 +27,7 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"sync"
 	"time"
 
 	"holm.example/engine/backup"
@@ -52,6 +53,7 @@ type Engine struct {
 	random  io.Reader
 	limits  backup.Limits
 	stopped []catalog.Stop // journals that are not known to their end
+	said    mentions       // of what parity made good
 }
 
 // storeOf wraps the store of a vault; tests put faults there.
@@ -112,6 +114,11 @@ func (e *Engine) openVault(ctx context.Context, o OpenOptions, wrap storeOf) err
 	if e.vault, err = find(ctx, wrap(e.store), at, &id); err != nil {
 		return err
 	}
+	e.vault.Repaired = func(object string, err error) {
+		if e.said.first(object) {
+			e.note("%v; what it holds was read whole", err)
+		}
+	}
 	key, err := e.identity()
 	if err != nil {
 		return err
@@ -127,6 +134,30 @@ func (e *Engine) openVault(ctx context.Context, o OpenOptions, wrap storeOf) err
 		return e.state.save()
 	}
 	return nil
+}
+
+// maxTold bounds how many objects are remembered as told.
+const maxTold = 1024
+
+// mentions are the objects of which something was said already.
+type mentions struct {
+	mu      sync.Mutex
+	objects map[string]bool
+}
+
+// first reports whether nothing was said of an object yet. Once very many are
+// told the others stay unsaid: check names them all.
+func (t *mentions) first(object string) bool {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if t.objects[object] || len(t.objects) >= maxTold {
+		return false
+	}
+	if t.objects == nil {
+		t.objects = map[string]bool{}
+	}
+	t.objects[object] = true
+	return true
 }
 
 // find is vault.Find, for which a directory without a vault is most often a
@@ -219,7 +250,11 @@ func (e *Engine) Close() error {
 }
 
 // Info says what the data directory belongs to.
-func (e *Engine) Info() Info { return e.state.info() }
+func (e *Engine) Info() Info {
+	info := e.state.info()
+	info.Parity = e.vault.Config.Parity()
+	return info
+}
 
 func (f *stateFile) info() Info {
 	s := &f.state

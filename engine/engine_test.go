@@ -38,15 +38,19 @@ type scene struct {
 	ahead time.Duration    // of the engine's clock
 	at    func() time.Time // the engine's clock, in place of ahead
 	limit uint64           // pack bytes that close a transaction; 0: the default
+	plain bool             // the vault has no parity
 }
 
 func newScene(t *testing.T) *scene { t.Helper(); return newSceneOn(t, same) }
 
 // newSceneOn makes a scene whose store is wrapped.
-func newSceneOn(t *testing.T, wrap storeOf) *scene {
+func newSceneOn(t *testing.T, wrap storeOf) *scene { t.Helper(); return newSceneOf(t, wrap, true) }
+
+// newSceneOf makes a scene whose vault has parity, as is usual, or none.
+func newSceneOf(t *testing.T, wrap storeOf, parity bool) *scene {
 	t.Helper()
 	dir := t.TempDir()
-	s := &scene{t: t, dir: dir, vault: filepath.Join(dir, "vault"), data: filepath.Join(dir, "data"), src: filepath.Join(dir, "src"), wrap: wrap}
+	s := &scene{t: t, plain: !parity, dir: dir, vault: filepath.Join(dir, "vault"), data: filepath.Join(dir, "data"), src: filepath.Join(dir, "src"), wrap: wrap}
 	if err := os.Mkdir(s.src, 0o755); err != nil {
 		t.Fatal(err)
 	}
@@ -58,7 +62,8 @@ func newSceneOn(t *testing.T, wrap storeOf) *scene {
 }
 
 func (s *scene) options(data string) Options {
-	return Options{DataDir: data, Vault: s.vault, Passphrase: []byte(passphrase), DeviceName: filepath.Base(data),
+	parity := !s.plain
+	return Options{Parity: &parity, DataDir: data, Vault: s.vault, Passphrase: []byte(passphrase), DeviceName: filepath.Base(data),
 		Derivation: cheap(), Chunker: small()}
 }
 

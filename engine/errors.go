@@ -36,6 +36,8 @@ var (
 	ErrVaultExists = vault.ErrVaultExists
 	// ErrDamaged: an object is not what its device wrote; the text names it.
 	ErrDamaged = vault.ErrDamaged
+	// ErrRepairable: a damaged object, which its parity makes good.
+	ErrRepairable = vault.ErrRepairable
 	// ErrLost: the vault was set back, or lost a part that this device has
 	// committed or folded. It must not go on; a new device can.
 	ErrLost = catalog.ErrLost

@@ -31,7 +31,11 @@ func initVault(ctx context.Context, o Options, wrap storeOf) (Info, error) {
 		if err := storage.Probe(ctx, s, o.now()); err != nil {
 			return nil, err
 		}
-		v, err := newVault(s, o.Chunker)
+		parity := !at.Redundant()
+		if o.Parity != nil {
+			parity = *o.Parity
+		}
+		v, err := newVault(s, o.Chunker, parity)
 		if err != nil {
 			return nil, err
 		}
@@ -158,7 +162,9 @@ func enter(ctx context.Context, o Options,
 	if err := commit(ctx, v); err != nil {
 		return info, err
 	}
-	return f.info(), f.save()
+	info = f.info()
+	info.Parity = v.Config.Parity()
+	return info, f.save()
 }
 
 // now is the time of the options' clock.
@@ -170,7 +176,7 @@ func (o Options) now() time.Time {
 }
 
 // newVault makes keys and configuration, in memory.
-func newVault(s storage.Store, sizes vault.ChunkSizes) (*vault.Vault, error) {
+func newVault(s storage.Store, sizes vault.ChunkSizes, parity bool) (*vault.Vault, error) {
 	if sizes == (vault.ChunkSizes{}) {
 		sizes = vault.DefaultChunker()
 	}
@@ -181,6 +187,9 @@ func newVault(s storage.Store, sizes vault.ChunkSizes) (*vault.Vault, error) {
 	c := vault.Config{Signer: [32]byte(keys.Signer().Public().(ed25519.PublicKey)), Chunker: sizes}
 	if _, err := io.ReadFull(rand.Reader, c.Nonce[:]); err != nil {
 		return nil, fmt.Errorf("naming the vault: %w", err)
+	}
+	if parity {
+		c = c.WithParity()
 	}
 	if _, err := vault.ParseConfig(vault.FormatConfig(c)); err != nil {
 		return nil, err // chunk sizes out of bounds

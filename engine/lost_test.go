@@ -41,6 +41,7 @@ func newHistory(t *testing.T) *history {
 	return h
 }
 
+// flipped is an object with bits flipped in more places than parity repairs.
 func flipped(t *testing.T, store *storagetest.Memory, name string) []byte {
 	t.Helper()
 	b, err := store.Get(t.Context(), name, vault.MaxPack)
@@ -48,7 +49,9 @@ func flipped(t *testing.T, store *storagetest.Memory, name string) []byte {
 		t.Fatal(err)
 	}
 	b = slices.Clone(b)
-	b[len(b)/2] ^= 1
+	for i := range 8 {
+		b[len(b)*(2*i+1)/16] ^= 1
+	}
 	return b
 }
 

@@ -30,6 +30,10 @@ type Options struct {
 	// Chunker are the chunk sizes of the vault (Init only); the zero value
 	// means vault.DefaultChunker.
 	Chunker vault.ChunkSizes
+	// Parity says whether the objects of the vault get a parity tail, from
+	// which small damage can be repaired (Init only); nil means yes, unless
+	// the store is redundant itself.
+	Parity *bool
 }
 
 // Info says what a data directory belongs to.
@@ -39,6 +43,7 @@ type Info struct {
 	DeviceID   string // 32 hexadecimal digits
 	DeviceName string
 	DataDir    string
+	Parity     bool // the objects of the vault have parity tails
 }
 
 // OpenOptions are what Open needs.
@@ -229,8 +234,11 @@ type CheckReport struct {
 	DeadPacks int64 // packs that no segment names: space, not damage
 	Started   time.Time
 	Finished  time.Time
-	// Problems are what is damaged, each naming the object.
-	Problems []Problem
+	// Problems are what is damaged, each naming the object; ErrRepairable is
+	// part of the error if parity makes it good. Repairable is how many these
+	// are: nothing of them is lost.
+	Problems   []Problem
+	Repairable int64
 	// Repaired are what was damaged and is whole again, each naming the object.
 	Repaired []error
 }

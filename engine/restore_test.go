@@ -172,12 +172,7 @@ func TestDamageLeavesTheFileThatIsThere(t *testing.T) {
 			continue
 		}
 		if packs++; packs == 2 { // the file a has begun then
-			good, err := store.Get(t.Context(), name, 1<<30)
-			if err != nil {
-				t.Fatal(err)
-			}
-			good[len(good)/3] ^= 1
-			store.Replace(name, good)
+			store.Replace(name, flipped(t, store, name))
 		}
 	}
 	if packs < 3 {

@@ -68,10 +68,10 @@ type sweep struct {
 	listing string // of the newest snapshot
 }
 
-func newSweep(t *testing.T) *sweep {
+func newSweep(t *testing.T, parity bool) *sweep {
 	t.Helper()
 	w := &sweep{trouble: &trouble{start: &storagetest.Memory{}}}
-	w.scene = newSceneOn(t, func(storage.Store) storage.Store { return w.start })
+	w.scene = newSceneOf(t, func(storage.Store) storage.Store { return w.start }, parity)
 	w.ahead = time.Hour
 	w.write("dir/letter", []byte("dear oak"))
 	w.write("noise", noise(1, 300))
@@ -177,7 +177,7 @@ func kindOf(name string) string {
 
 func TestEveryCorruptByteOfTheVaultIsToldByTheNameOfItsObject(t *testing.T) {
 	random := seeded(t)
-	w := newSweep(t)
+	w := newSweep(t, false)
 	kinds := map[string]int{}
 	for n, name := range w.start.Names() {
 		good, err := w.start.Get(t.Context(), name, vault.MaxPack)
@@ -214,7 +214,7 @@ func TestEveryCorruptByteOfTheVaultIsToldByTheNameOfItsObject(t *testing.T) {
 // file of it costs nothing.
 func TestEveryCorruptByteOfTheDataDirectoryCostsNothing(t *testing.T) {
 	random := seeded(t)
-	w := newSweep(t)
+	w := newSweep(t, true)
 	for _, name := range slices.Sorted(maps.Keys(w.data)) {
 		list := corruptions(random, w.data[name], 120)
 		t.Run(name, func(t *testing.T) {

@@ -261,9 +261,12 @@ func (e *Engine) Check(ctx context.Context, o CheckOptions) (CheckReport, error)
 		r, err := upkeep.Check(ctx, q)
 		report.Devices, report.Segments, report.Entries, report.Packs = r.Devices, r.Segments, r.Entries, r.Packs
 		report.Chunks, report.ReadBytes, report.DeadPacks = r.Chunks, r.ReadBytes, r.DeadPacks
-		report.Problems = nil
+		report.Problems, report.Repairable = nil, 0
 		for _, p := range r.Problems {
 			report.Problems = append(report.Problems, Problem{p.Object, p.Err})
+			if errors.Is(p.Err, ErrRepairable) {
+				report.Repairable++
+			}
 		}
 		return err
 	})

@@ -2,6 +2,7 @@ package main
 
 import (
 	"fmt"
+	"strconv"
 
 	"github.com/spf13/cobra"
 
@@ -27,7 +28,9 @@ inflated and every chunk compared with its id too. With --repair a copy of
 vault.json that is missing or damaged is put back from the other one first;
 other damage stays as it is and is reported.
 
-Damage is named object by object; the exit code is then 4.`,
+Damage is named object by object; the exit code is then 4, also if all of it is
+repairable from parity ("holm init"): then nothing is lost yet, a restore gives
+everything, and the disk is not to be trusted.`,
 		Example: "  holm check\n  holm check --read-data\n  holm check --read-data=deep\n  holm check --repair",
 		GroupID: groupVault,
 		Args:    arguments(0, 0, ""),
@@ -53,24 +56,26 @@ Damage is named object by object; the exit code is then 4.`,
 
 // A checkAnswer is the JSON of check.
 type checkAnswer struct {
-	Type      string  `json:"type"`
-	Devices   int64   `json:"devices"`
-	Segments  int64   `json:"segments"`
-	Snapshots int64   `json:"snapshots"`
-	Entries   int64   `json:"entries"`
-	Packs     int64   `json:"packs"`
-	DeadPacks int64   `json:"dead_packs"`
-	Chunks    int64   `json:"chunks"`
-	BytesRead int64   `json:"bytes_read"`
-	Problems  int     `json:"problems"`
-	Repaired  int     `json:"repaired"`
-	Seconds   float64 `json:"seconds"`
+	Type      string `json:"type"`
+	Devices   int64  `json:"devices"`
+	Segments  int64  `json:"segments"`
+	Snapshots int64  `json:"snapshots"`
+	Entries   int64  `json:"entries"`
+	Packs     int64  `json:"packs"`
+	DeadPacks int64  `json:"dead_packs"`
+	Chunks    int64  `json:"chunks"`
+	BytesRead int64  `json:"bytes_read"`
+	Problems  int    `json:"problems"`
+	// Repairable are those of the problems that cost nothing.
+	Repairable int64   `json:"repairable"`
+	Repaired   int     `json:"repaired"`
+	Seconds    float64 `json:"seconds"`
 }
 
 func checked(r engine.CheckReport) checkAnswer {
 	return checkAnswer{
 		Type: "check", Devices: r.Devices, Segments: r.Segments, Snapshots: r.Snapshots, Entries: r.Entries, Packs: r.Packs,
-		DeadPacks: r.DeadPacks, Chunks: r.Chunks, BytesRead: r.ReadBytes, Problems: len(r.Problems), Repaired: len(r.Repaired), Seconds: r.Finished.Sub(r.Started).Seconds(),
+		DeadPacks: r.DeadPacks, Chunks: r.Chunks, BytesRead: r.ReadBytes, Problems: len(r.Problems), Repairable: r.Repairable, Repaired: len(r.Repaired), Seconds: r.Finished.Sub(r.Started).Seconds(),
 	}
 }
 
@@ -88,7 +93,11 @@ func (c checkAnswer) text() string {
 		text += "\n" + count(int64(c.Repaired), "object was", "objects were") + " damaged or missing, and put back"
 	}
 	if c.Problems > 0 {
-		return text + "\n" + count(int64(c.Problems), "object is", "objects are") + " damaged\n"
+		text += "\n" + count(int64(c.Problems), "object is", "objects are") + " damaged"
+		if c.Repairable > 0 {
+			text += ", of which parity makes " + strconv.FormatInt(c.Repairable, 10) + " good: nothing of that is lost"
+		}
+		return text + "\n"
 	}
 	return text + "\nthe vault is sound\n"
 }
@@ -108,9 +117,13 @@ func (a *app) check(cmd *cobra.Command, o engine.CheckOptions) error {
 		if err := a.ui.summary(answer, answer.text()); err != nil {
 			return err
 		}
-		if len(r.Problems) > 0 {
-			return fmt.Errorf("checking the vault: %w", engine.ErrDamaged)
+		if len(r.Problems) == 0 {
+			return nil
 		}
-		return nil
+		err = fmt.Errorf("checking the vault: %w", engine.ErrDamaged)
+		if r.Repairable == int64(len(r.Problems)) {
+			err = &advised{err, "nothing is lost; copy the vault to a disk that can be trusted"}
+		}
+		return err
 	})
 }

@@ -11,8 +11,9 @@ import (
 
 func newInit(a *app) *cobra.Command {
 	var (
-		pass passphraseSource
-		name string
+		pass       passphraseSource
+		name       string
+		with, none bool
 	)
 	cmd := &cobra.Command{
 		Use:   "init [VAULT]",
@@ -22,21 +23,37 @@ a directory is made if it is not there, a bucket must be there.
 
 The passphrase is asked for twice. It is needed again only by "holm join" on
 another device, or here if the data directory is lost. Nobody can open the
-vault without it or a device that has joined: write it down.`,
+vault without it or a device that has joined: write it down.
+
+With parity each object that is written gets a tail, 3 % of a large one, from
+which damage of up to two sixty-fourths of it is repaired whenever it is read:
+bad sectors, flipped bits. It is on in a directory and over SFTP, and off in a
+bucket, whose service does such things itself; --parity and --no-parity decide.
+It is for the whole vault and stays as it is.`,
 		Example: `  holm init /mnt/disk/vault
   holm init sftp://me@nas.example/srv/vault
   holm init s3:https://s3.example/my-bucket/vault
   holm init /mnt/disk/vault --passphrase-file ~/.holm-passphrase
+  holm init s3:https://s3.example/my-bucket/vault --parity
   pass show holm | holm init /mnt/disk/vault --passphrase-fd 0`,
 		GroupID: groupVault,
 		Args:    arguments(0, 1, "VAULT"),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			return a.enter(cmd, args, &pass, name, true)
+			if with && none {
+				return usage(cmd, "--parity and --no-parity contradict each other")
+			}
+			o := engine.Options{DeviceName: name}
+			if with || none {
+				o.Parity = &with
+			}
+			return a.enter(cmd, args, &pass, o, true)
 		},
 		ValidArgsFunction: completeDirectory,
 	}
 	pass.register(cmd)
 	cmd.Flags().StringVar(&name, "device-name", "", "`name` of this device for people (default its host name)")
+	cmd.Flags().BoolVar(&with, "parity", false, "write parity, which repairs small damage (default in a directory and over SFTP)")
+	cmd.Flags().BoolVar(&none, "no-parity", false, "write none (default in a bucket)")
 	return cmd
 }
 
@@ -48,23 +65,23 @@ type entered struct {
 	Device     string `json:"device"`
 	DeviceName string `json:"device_name"`
 	DataDir    string `json:"data_dir"`
+	Parity     bool   `json:"parity"`
 }
 
 // enter makes a vault or joins one, and says what came of it.
-func (a *app) enter(cmd *cobra.Command, args []string, from *passphraseSource, name string, isNew bool) error {
-	vault, err := a.vaultToOpen(args)
-	if err != nil {
+func (a *app) enter(cmd *cobra.Command, args []string, from *passphraseSource, o engine.Options, isNew bool) error {
+	var err error
+	if o.Vault, err = a.vaultToOpen(args); err != nil {
 		return err
 	}
-	dataDir, err := a.dataDir()
-	if err != nil {
+	if o.DataDir, err = a.dataDir(); err != nil {
 		return err
 	}
-	if name == "" {
+	if o.DeviceName == "" {
 		// A machine without a name of its own is told apart by its id.
-		name, _ = os.Hostname()
+		o.DeviceName, _ = os.Hostname()
 	}
-	o := engine.Options{DataDir: dataDir, Vault: vault, DeviceName: name, Now: a.now, Store: a.store()}
+	o.Now, o.Store = a.now, a.store()
 	foreseen := func() error { return engine.Foresee(cmd.Context(), o, isNew) }
 	if o.Passphrase, err = from.read(a, cmd, isNew, foreseen); err != nil {
 		return err
@@ -78,9 +95,13 @@ func (a *app) enter(cmd *cobra.Command, args []string, from *passphraseSource, n
 	if err != nil {
 		return err
 	}
-	answer := entered{what, info.Vault, info.VaultID, info.DeviceID, info.DeviceName, info.DataDir}
-	return a.ui.summary(answer, fmt.Sprintf("%s vault %s in %s\nthis is device %s (%s)\n",
-		what, info.VaultID, quoteName(info.Vault), info.DeviceID, quoteName(info.DeviceName)))
+	answer := entered{what, info.Vault, info.VaultID, info.DeviceID, info.DeviceName, info.DataDir, info.Parity}
+	parity := "with"
+	if !info.Parity {
+		parity = "without"
+	}
+	return a.ui.summary(answer, fmt.Sprintf("%s vault %s in %s, %s parity\nthis is device %s (%s)\n",
+		what, info.VaultID, quoteName(info.Vault), parity, info.DeviceID, quoteName(info.DeviceName)))
 }
 
 // completeDirectory lets the shell complete directories.

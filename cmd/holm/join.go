@@ -1,6 +1,10 @@
 package main
 
-import "github.com/spf13/cobra"
+import (
+	"github.com/spf13/cobra"
+
+	"holm.example/engine"
+)
 
 func newJoin(a *app) *cobra.Command {
 	var (
@@ -20,7 +24,7 @@ it but the vault and the passphrase.`,
 		GroupID: groupVault,
 		Args:    arguments(0, 1, "VAULT"),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			return a.enter(cmd, args, &pass, name, false)
+			return a.enter(cmd, args, &pass, engine.Options{DeviceName: name}, false)
 		},
 		ValidArgsFunction: completeDirectory,
 	}

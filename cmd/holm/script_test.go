@@ -61,9 +61,13 @@ func TestScripts(t *testing.T) {
 
 // newVault makes a vault whose passphrase is "secret", as holm init does but
 // at the lowest cost of a passphrase that is allowed: the scripts would cost
-// minutes otherwise. newvault VAULT DATADIR [DEVICE-NAME].
+// minutes otherwise. newvault [--no-parity] VAULT DATADIR [DEVICE-NAME].
 func newVault(ts *testscript.TestScript, neg bool, args []string) {
-	o := engine.Options{Vault: ts.MkAbs(args[0]), DataDir: ts.MkAbs(args[1]), Passphrase: []byte("secret"),
+	var parity *bool
+	if args[0] == "--no-parity" {
+		parity, args = new(bool), args[1:]
+	}
+	o := engine.Options{Parity: parity, Vault: ts.MkAbs(args[0]), DataDir: ts.MkAbs(args[1]), Passphrase: []byte("secret"),
 		Derivation: seal.Derivation{MemoryKiB: seal.MinMemoryKiB, Passes: 1, Lanes: 1}}
 	if len(args) > 2 {
 		o.DeviceName = args[2]
@@ -112,12 +116,21 @@ func one(ts *testscript.TestScript, pattern string) string {
 	return files[0]
 }
 
-// flip flips a bit in the middle of a file: flip PATTERN.
+// flip flips a bit in the middle of a file, or of each of several equal parts
+// of it: flip PATTERN [PARTS].
 func flip(ts *testscript.TestScript, neg bool, args []string) {
 	name := one(ts, args[0])
+	parts := 1
+	if len(args) > 1 {
+		var err error
+		parts, err = strconv.Atoi(args[1])
+		ts.Check(err)
+	}
 	data, err := os.ReadFile(name)
 	ts.Check(err)
-	data[len(data)/2] ^= 0x10
+	for i := range parts {
+		data[len(data)*(2*i+1)/(2*parts)] ^= 0x10
+	}
 	ts.Check(os.WriteFile(name, data, 0o600))
 }
 

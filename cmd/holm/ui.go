@@ -15,6 +15,8 @@ import (
 	"time"
 
 	"golang.org/x/term"
+
+	"holm.example/engine"
 )
 
 const (
@@ -107,7 +109,8 @@ func (u *ui) detail(format string, args ...any) {
 type problemAnswer struct {
 	Type string `json:"type"`
 	jsonName
-	Problem string `json:"problem"`
+	Problem    string `json:"problem"`
+	Repairable bool   `json:"repairable,omitempty"`
 }
 
 // problem reports what could not be done while the rest was. path may be "".
@@ -119,7 +122,7 @@ func (u *ui) problem(path string, err error) {
 		u.line("holm: problem: " + text)
 	}
 	if u.json {
-		u.answer(problemAnswer{"problem", nameForJSON(path), text}, "")
+		u.answer(problemAnswer{"problem", nameForJSON(path), text, errors.Is(err, engine.ErrRepairable)}, "")
 	}
 }
 

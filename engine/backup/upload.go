@@ -10,6 +10,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"holm.example/engine/storage"
+	"holm.example/engine/vault"
 )
 
 const (
@@ -23,11 +24,11 @@ const (
 
 // uploads puts finished packs while the next ones are made.
 type uploads struct {
-	store storage.Store
+	vault *vault.Vault
 	group *errgroup.Group
 }
 
-func newUploads(s storage.Store) *uploads { return &uploads{store: s, group: newGroup()} }
+func newUploads(v *vault.Vault) *uploads { return &uploads{vault: v, group: newGroup()} }
 
 func newGroup() *errgroup.Group {
 	g := &errgroup.Group{}
@@ -35,12 +36,16 @@ func newGroup() *errgroup.Group {
 	return g
 }
 
-// put puts a spooled pack in the background, and removes it from the spool. It
-// waits while maxUploads others are under way. A pack that is there already
-// was put by us: its name is random.
-func (u *uploads) put(ctx context.Context, name string, f *os.File, size int64) {
+// put puts a spooled pack of that many bytes, and what follows it, in the
+// background, and removes it from the spool. It waits while maxUploads others
+// are under way. A pack that is there already was put by us: its name is
+// random.
+func (u *uploads) put(ctx context.Context, name string, f *os.File, body int64) {
 	u.group.Go(func() error {
-		err := u.store.Put(ctx, name, io.NewSectionReader(f, 0, size))
+		size, err := u.vault.AppendTail(f, body)
+		if err == nil {
+			err = u.vault.Store.Put(ctx, name, io.NewSectionReader(f, 0, size))
+		}
 		if errors.Is(err, storage.ErrExists) {
 			err = nil
 		}

@@ -167,7 +167,7 @@ func (w *Writer) finishPack(ctx context.Context) {
 	}
 	w.add(add)
 	w.packed += add.SizeBytes
-	w.StoredBytes += int64(add.SizeBytes)
+	w.StoredBytes += w.Vault.ObjectSize(int64(add.SizeBytes))
 	w.uploads.put(ctx, w.packID.Name(), w.file, int64(add.SizeBytes))
 	w.pack, w.file = nil, nil
 }
@@ -222,7 +222,11 @@ func (w *Writer) commit(ctx context.Context) error {
 	if err := w.uploads.wait(); err != nil {
 		return err
 	}
-	if err := w.Vault.Store.Put(ctx, name, storage.Body(object)); err != nil {
+	whole, err := w.Vault.Whole(object)
+	if err != nil {
+		return fmt.Errorf("making %s: %w", name, err)
+	}
+	if err := w.Vault.Store.Put(ctx, name, storage.Body(whole)); err != nil {
 		if err := w.doubt(ctx, s, name, err); err != nil {
 			return err
 		}
@@ -234,7 +238,7 @@ func (w *Writer) commit(ctx context.Context) error {
 	if err := w.Journal.Commit(s.Head); err != nil {
 		return err
 	}
-	w.StoredBytes += int64(len(object))
+	w.StoredBytes += int64(len(whole))
 	w.Segments++
 	w.reset()
 	return nil
@@ -284,14 +288,14 @@ func (w *Writer) segment() (*vault.Segment, []byte, error) {
 // doubt finds out what a Put of our segment that returned an error did: nil
 // means it is committed, and durable: the Put may have failed in its last step.
 func (w *Writer) doubt(ctx context.Context, s *vault.Segment, name string, putErr error) error {
-	there, err := w.Vault.Store.Get(ctx, name, vault.MaxSegment)
-	if err == nil && seal.Sum(there) == s.Hash {
+	err := w.Vault.CheckHead(ctx, s.Head)
+	if err == nil {
 		if err := storage.Tidy(ctx, w.Vault.Store, name, w.Now()); err != nil {
 			return fmt.Errorf("putting %s: %w: %w", name, putErr, err)
 		}
 		return nil
 	}
-	if err == nil {
+	if errors.Is(err, vault.ErrOtherObject) {
 		return fmt.Errorf("putting %s: %w", name, ErrConflict)
 	}
 	return fmt.Errorf("putting %s: %w", name, putErr)

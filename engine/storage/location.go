@@ -69,6 +69,10 @@ func (l Location) String() string { return l.text }
 // Directory is the absolute path of a store on this machine; others have none.
 func (l Location) Directory() (dir string, ok bool) { return l.dir, l.dir != "" }
 
+// Redundant reports whether the store is a service that keeps what it has on
+// several disks, as those of S3 do: one that need not guard against a bad disk.
+func (l Location) Redundant() bool { return l.s3 != nil }
+
 // parseS3 reads what stands behind "s3:".
 func parseS3(text string) (*S3Config, error) {
 	amazon := strings.HasPrefix(text, "//")

@@ -4,7 +4,7 @@
 // miss or be refused: it reads every journal anew from the store, compares
 // the catalog's memory of packs and chunks with it, with ReadData opens every
 // seal, and with Deep inflates every frame and computes every chunk id too.
-// What it finds names the object; a catalog that differs is
+// What it finds names the object, and is vault.ErrRepairable if parity makes it good; a catalog that differs is
 // catalog.ErrDamaged, and no damage of the vault. It writes nothing, and what
 // it holds in memory does not grow with the number of packs and chunks.
 package upkeep
@@ -75,6 +75,7 @@ type check struct {
 // of the catalog or of the context; damage is in the report.
 func Check(ctx context.Context, q Request) (*Report, error) {
 	c := &check{Request: q, ctx: ctx, report: &Report{}}
+	c.Vault = q.Vault.Strict(c.repairable)
 	if err := q.Catalog.Verify(ctx); err != nil {
 		return c.report, err
 	}
@@ -96,6 +97,15 @@ func Check(ctx context.Context, q Request) (*Report, error) {
 		return c.report, err
 	}
 	return c.report, c.allPacks()
+}
+
+// repairable records damage that parity makes good.
+func (c *check) repairable(object string, err error) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if !c.reported(object) {
+		c.report.Problems = append(c.report.Problems, Problem{object, err})
+	}
 }
 
 // found records damage; any other error ends the check.

@@ -125,13 +125,21 @@ func (c *check) pack(ctx context.Context, name string, p *vault.Pack, size int64
 	if !listed {
 		return fmt.Errorf("%s: %w: %w", name, ErrMissing, vault.ErrDamaged)
 	}
-	if uint64(size) != p.SizeBytes {
-		return fmt.Errorf("%s: %d bytes, not %d: %w", name, size, p.SizeBytes, vault.ErrDamaged)
+	if err := c.Vault.CheckSize(ctx, p, size); err != nil {
+		return err
 	}
 	if !c.ReadData && !c.Deep {
 		return nil
 	}
-	add, err := c.Vault.ReadTrailer(ctx, p.ID, size)
+	if err := c.read(ctx, name, p); err != nil {
+		return err
+	}
+	return c.Vault.CheckTail(ctx, p)
+}
+
+// read reads a pack.
+func (c *check) read(ctx context.Context, name string, p *vault.Pack) error {
+	add, err := c.Vault.ReadTrailer(ctx, p.ID, c.Vault.ObjectSize(int64(p.SizeBytes)))
 	if err != nil {
 		return err
 	}

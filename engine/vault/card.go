@@ -42,7 +42,7 @@ func (v *Vault) FormatCard(c *Card) ([]byte, error) {
 	if len(c.Name) > MaxName {
 		return nil, fmt.Errorf("device name of %d bytes: %w", len(c.Name), ErrFull)
 	}
-	e := encoder{appendHead(nil, seal.KindCard, epoch)}
+	e := encoder{v.head(seal.KindCard, epoch)}
 	e.id(c.Device)
 	e.u8(roleFull)
 	e.u8(signerVault)
@@ -70,7 +70,7 @@ func (v *Vault) ParseCard(device seal.ID, b []byte) (*Card, error) {
 	if err := seal.CheckSignature(v.Config.Signer[:], seal.KindCard, v.ID, name, before, sig); err != nil {
 		return nil, err
 	}
-	epoch, err := parseHead(before[:headSize], seal.KindCard)
+	epoch, err := parseHead(before[:headSize], seal.KindCard, v.flags())
 	if err != nil {
 		return nil, err
 	}
@@ -112,11 +112,14 @@ func (v *Vault) PutCard(ctx context.Context, c *Card) error {
 		return err
 	}
 	c.Hash = seal.Sum(b)
+	if b, err = v.Whole(b); err != nil {
+		return err
+	}
 	err = v.put(ctx, CardName(c.Device), b)
 	if !errors.Is(err, storage.ErrExists) {
 		return err
 	}
-	there, getErr := v.Store.Get(ctx, CardName(c.Device), MaxCard)
+	there, getErr := v.Store.Get(ctx, CardName(c.Device), v.ObjectSize(MaxCard))
 	if getErr == nil && bytes.Equal(there, b) {
 		return nil
 	}
@@ -127,15 +130,19 @@ func (v *Vault) PutCard(ctx context.Context, c *Card) error {
 // another vault, else ErrDamaged for one that does not verify.
 func (v *Vault) ReadCard(ctx context.Context, device seal.ID) (*Card, error) {
 	name := CardName(device)
-	b, err := v.Store.Get(ctx, name, MaxCard)
+	o, err := v.fetch(ctx, name, MaxCard)
 	if err != nil {
 		return nil, objectError(name, err)
 	}
-	c, err := v.ParseCard(device, b)
+	var c *Card
+	err = o.body(ctx, nextCardSize, func(b []byte) error {
+		c, err = v.ParseCard(device, b)
+		return err
+	})
 	if err == nil {
 		return c, nil
 	}
-	if errors.Is(err, seal.ErrSignature) {
+	if errors.Is(err, seal.ErrSignature) || errors.Is(err, ErrBeyondParity) {
 		foreign, keysErr := v.foreign(ctx, device)
 		if keysErr != nil {
 			return nil, keysErr
@@ -146,6 +153,9 @@ func (v *Vault) ReadCard(ctx context.Context, device seal.ID) (*Card, error) {
 	}
 	return nil, damaged(name, err)
 }
+
+// nextCardSize is the least size above n that cards have.
+func nextCardSize(n int64) int64 { return max(n+1, cardPublicSize+2+seal.Overhead+3+signature) }
 
 // foreign reports whether the wrapped keys of a device say that it belongs to
 // another vault.

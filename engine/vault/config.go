@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"slices"
 	"strings"
 
 	"holm.example/engine/seal"
@@ -139,13 +140,27 @@ func (c Config) ID() seal.Hash { return seal.Sum(FormatConfig(c)) }
 
 // CheckRead returns ErrNewer, naming the features, if this version of holm
 // must not read the vault.
-func (c Config) CheckRead() error { return unknown("read", c.Features.Read) }
+func (c Config) CheckRead() error {
+	return unknown("read", slices.DeleteFunc(slices.Clone(c.Features.Read), func(w string) bool { return w == featureParity }))
+}
 
 // CheckWrite returns ErrNewer, naming the features, if this version of holm
 // must not commit to the vault.
 func (c Config) CheckWrite() error { return unknown("write to", c.Features.Write) }
 
-// unknown refuses every word: this version knows none.
+// featureParity says that a parity tail follows the objects; docs/vault-format.md, section 10.
+const featureParity = "parity"
+
+// Parity reports whether the vault's objects have parity tails.
+func (c Config) Parity() bool { return slices.Contains(c.Features.Read, featureParity) }
+
+// WithParity is the configuration of a vault whose objects have parity tails.
+func (c Config) WithParity() Config {
+	c.Features.Read = []string{featureParity}
+	return c
+}
+
+// unknown refuses words that this version does not know.
 func unknown(verb string, words []string) error {
 	if len(words) == 0 {
 		return nil

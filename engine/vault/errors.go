@@ -11,6 +11,12 @@ var (
 	// ErrDamaged is returned when an object of the store is not what its
 	// device wrote: changed, truncated, swapped or missing.
 	ErrDamaged = errors.New("damaged object")
+	// ErrOtherObject is part of ErrDamaged of an object that has not the hash
+	// that it had.
+	ErrOtherObject = errors.New("not what it was")
+	// ErrRepairable is part of ErrDamaged of an object that its parity makes
+	// good: nothing of it is lost.
+	ErrRepairable = errors.New("repairable from the rest of it")
 	// ErrNewer is returned for what only a later version of holm understands.
 	ErrNewer = errors.New("needs a newer version of holm")
 	// ErrNoVault is returned when a store holds no vault.

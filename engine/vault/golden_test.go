@@ -16,21 +16,32 @@ import (
 	"holm.example/engine/storage/storagetest"
 )
 
-// The golden vault; its README.md says what is in it. HOLM_WRITE_GOLDEN=1
-// makes it anew, which only a change of the specification justifies.
+// The golden vaults, without parity and with it; README.md of the first says
+// what is in them. HOLM_WRITE_GOLDEN=1 makes them anew, which only a change of
+// the specification justifies.
 const (
 	golden           = "testdata/v1"
+	goldenParity     = "testdata/v1-parity"
 	goldenPassphrase = "immergrüne Eiche"
 	goldenVariable   = "HOLM_WRITE_GOLDEN"
 )
 
-// goldenStore is the committed vault, in memory.
-func goldenStore(t *testing.T) *storagetest.Memory {
+// fixedOf is the empty vault that a golden one began as.
+func fixedOf(t *testing.T, dir string) (*Vault, *storagetest.Memory) {
+	t.Helper()
+	if dir == goldenParity {
+		return fixedWithParity(t)
+	}
+	return fixed(t)
+}
+
+// goldenStore is a committed vault, in memory.
+func goldenStore(t *testing.T, dir string) *storagetest.Memory {
 	t.Helper()
 	if os.Getenv(goldenVariable) != "" {
-		writeGolden(t)
+		writeGolden(t, dir)
 	}
-	store, root := &storagetest.Memory{}, filepath.Join(golden, "vault")
+	store, root := &storagetest.Memory{}, filepath.Join(dir, "vault")
 	err := filepath.WalkDir(root, func(p string, e fs.DirEntry, err error) error {
 		if err != nil || e.IsDir() {
 			return err
@@ -51,9 +62,9 @@ func goldenStore(t *testing.T) *storagetest.Memory {
 
 // writeGolden makes a vault with known secrets: two devices, packs of raw and
 // of compressed frames, segments with every operation, a fence.
-func writeGolden(t *testing.T) {
+func writeGolden(t *testing.T, dir string) {
 	t.Helper()
-	v, store := fixed(t)
+	v, store := fixedOf(t, dir)
 	card, key := fixedDevice(t, v, 100)
 	other, _ := fixedDevice(t, v, 150)
 	one := PackID{card.Device, 1, seal.ID(counting(1, 16))}
@@ -62,7 +73,7 @@ func writeGolden(t *testing.T) {
 	text := putPack(t, v, two, bytes.Repeat([]byte("a holm is an evergreen oak. "), 50_000), []byte("the end"))
 	s := putSegment(t, v, key, Head{card.Device, 0, card.Hash}, raw)
 	s = putSegment(t, v, key, s.Head, append(everyOperation(), text)...)
-	store.Replace(SegmentName(other.Device, 1), v.FormatFence(&Fence{Head: Head{Device: other.Device, Seq: 1}, Previous: other.Hash, By: s.Head}, key))
+	putWhole(t, v, SegmentName(other.Device, 1), v.FormatFence(&Fence{Head: Head{Device: other.Device, Seq: 1}, Previous: other.Hash, By: s.Head}, key))
 	cost := seal.Derivation{MemoryKiB: seal.MinMemoryKiB, Passes: 1, Lanes: 1}
 	if err := v.PutPassphraseKey(t.Context(), bytes.NewReader(counting(7, 60)), []byte(goldenPassphrase), cost); err != nil {
 		t.Fatal(err)
@@ -73,11 +84,11 @@ func writeGolden(t *testing.T) {
 	if err := v.PutConfig(t.Context()); err != nil {
 		t.Fatal(err)
 	}
-	if err := os.RemoveAll(filepath.Join(golden, "vault")); err != nil {
+	if err := os.RemoveAll(filepath.Join(dir, "vault")); err != nil {
 		t.Fatal(err)
 	}
 	for _, name := range store.Names() {
-		p := filepath.Join(golden, "vault", filepath.FromSlash(name))
+		p := filepath.Join(dir, "vault", filepath.FromSlash(name))
 		if err := os.MkdirAll(filepath.Dir(p), 0o755); err != nil {
 			t.Fatal(err)
 		}
@@ -85,7 +96,7 @@ func writeGolden(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	if err := os.WriteFile(filepath.Join(golden, "contents.txt"), []byte(contents(t, store)), 0o644); err != nil {
+	if err := os.WriteFile(filepath.Join(dir, "contents.txt"), []byte(contents(t, store)), 0o644); err != nil {
 		t.Fatal(err)
 	}
 }
@@ -147,7 +158,7 @@ func sayContentsOfSegment(t *testing.T, v *Vault, card *Card, seq uint64, say fu
 			}
 			stream = stream[c.SizeBytes:]
 		}
-		trailer, err := v.ReadTrailer(t.Context(), PackID{card.Device, seq, add.Random}, int64(add.SizeBytes))
+		trailer, err := v.ReadTrailer(t.Context(), PackID{card.Device, seq, add.Random}, v.ObjectSize(int64(add.SizeBytes)))
 		if err == nil && fmt.Sprint(trailer) != fmt.Sprint(add) {
 			t.Errorf("trailer %+v, segment %+v", trailer, add)
 		}
@@ -159,18 +170,44 @@ func sayContentsOfSegment(t *testing.T, v *Vault, card *Card, seq uint64, say fu
 }
 
 func TestGoldenVaultReadsTheSameInEveryBuild(t *testing.T) {
-	store := goldenStore(t)
-	want, err := os.ReadFile(filepath.Join(golden, "contents.txt"))
-	if err != nil {
-		t.Fatal(err)
+	for _, dir := range []string{golden, goldenParity} {
+		store := goldenStore(t, dir)
+		want, err := os.ReadFile(filepath.Join(dir, "contents.txt"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := contents(t, store); got != string(want) {
+			t.Errorf("%s reads as\n%s\nwant\n%s", dir, got, want)
+		}
 	}
-	if got := contents(t, store); got != string(want) {
-		t.Errorf("the golden vault reads as\n%s\nwant\n%s", got, want)
+}
+
+func TestGoldenVaultWithParityReadsTheSameWhenTwoShardsOfEachObjectAreLost(t *testing.T) {
+	store := goldenStore(t, goldenParity)
+	want := contents(t, store)
+	for _, name := range store.Names() {
+		b := bytes.Clone(get(t, store, name))
+		if !strings.HasPrefix(name, PacksPrefix) && !strings.HasPrefix(name, DevicesPrefix) {
+			continue
+		}
+		body, err := ParityBody(int64(len(b)))
+		if err != nil {
+			t.Fatal(err)
+		}
+		p := shapeOf(body)
+		for _, i := range []int{0, p.shards() / 2} {
+			start, length := p.at(i)
+			clear(b[start : start+length])
+		}
+		store.Replace(name, b)
+	}
+	if got := contents(t, store); got != want {
+		t.Errorf("it reads as\n%s\nwant\n%s", got, want)
 	}
 }
 
 func TestGoldenVaultOpensForItsDevice(t *testing.T) {
-	v, err := Find(t.Context(), goldenStore(t), nil)
+	v, err := Find(t.Context(), goldenStore(t, golden), nil)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -189,8 +226,14 @@ func TestGoldenVaultOpensForItsDevice(t *testing.T) {
 // What no compressor has touched comes out the same, byte for byte; another
 // version of the compressor may pack the rest differently.
 func TestGoldenVaultIsWrittenTheSameInEveryBuild(t *testing.T) {
-	store := goldenStore(t)
-	v, fresh := fixed(t)
+	for _, dir := range []string{golden, goldenParity} {
+		t.Run(dir, func(t *testing.T) { writtenTheSame(t, dir) })
+	}
+}
+
+func writtenTheSame(t *testing.T, dir string) {
+	store := goldenStore(t, dir)
+	v, fresh := fixedOf(t, dir)
 	card, key := fixedDevice(t, v, 100)
 	fixedDevice(t, v, 150)
 	one := PackID{card.Device, 1, seal.ID(counting(1, 16))}

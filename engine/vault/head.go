@@ -17,19 +17,32 @@ const (
 )
 
 // appendHead appends the 16 bytes that every binary object starts with.
-func appendHead(dst []byte, kind seal.Kind, epoch uint32) []byte {
+func appendHead(dst []byte, kind seal.Kind, flags uint16, epoch uint32) []byte {
 	e := encoder{dst}
 	e.raw([]byte(magic))
 	e.u8(byte(kind))
 	e.u8(version)
-	e.u16(0) // flags
+	e.u16(flags)
 	e.u32(epoch)
 	e.u32(0) // recipients: every holder of the epoch secret
 	return e.b
 }
 
-// parseHead reads a head of that kind and returns the key epoch.
-func parseHead(b []byte, kind seal.Kind) (epoch uint32, err error) {
+// head is that of an object of this vault.
+func (v *Vault) head(kind seal.Kind, epoch uint32) []byte {
+	return appendHead(nil, kind, v.flags(), epoch)
+}
+
+// flags are those that every head in this vault has.
+func (v *Vault) flags() uint16 {
+	if v.parity {
+		return flagParity
+	}
+	return 0
+}
+
+// parseHead reads a head of that kind, with those flags, and returns the key epoch.
+func parseHead(b []byte, kind seal.Kind, want uint16) (epoch uint32, err error) {
 	d := decoder{b: b}
 	m, k, v, flags := d.raw(4), d.u8(), d.u8(), d.u16()
 	epoch = d.u32()
@@ -37,8 +50,11 @@ func parseHead(b []byte, kind seal.Kind) (epoch uint32, err error) {
 	if d.err != nil || string(m) != magic || k != byte(kind) {
 		return 0, fmt.Errorf("head of a %q object: %w", rune(kind), ErrMalformed)
 	}
-	if v != version || flags != 0 || recipients != 0 {
+	if v != version || flags&^want != 0 || recipients != 0 {
 		return 0, fmt.Errorf("object version %d, flags %#x, recipients %d: %w", v, flags, recipients, ErrNewer)
+	}
+	if flags != want {
+		return 0, fmt.Errorf("flags %#x, not %#x: %w", flags, want, ErrMalformed)
 	}
 	if (epoch == 0) != (kind == seal.KindFence) {
 		return 0, fmt.Errorf("epoch %d: %w", epoch, ErrMalformed)

@@ -37,10 +37,20 @@ func putPack(t testing.TB, v *Vault, id PackID, chunks ...[]byte) *PackAdd {
 	if err := w.Add(seal.Hash{}, []byte("more")); err == nil {
 		t.Fatal("a finished pack takes more")
 	}
-	if err := v.Store.Put(t.Context(), id.Name(), storage.Body(spool.Bytes())); err != nil {
+	putWhole(t, v, id.Name(), spool.Bytes())
+	return add
+}
+
+// putWhole stores a body, with its tail in a vault with parity.
+func putWhole(t testing.TB, v *Vault, name string, body []byte) {
+	t.Helper()
+	b, err := v.Whole(body)
+	if err == nil {
+		err = v.Store.Put(t.Context(), name, storage.Body(b))
+	}
+	if err != nil {
 		t.Fatal(err)
 	}
-	return add
 }
 
 // readStream reads all frames of a pack.
@@ -149,9 +159,7 @@ func putSegment(t *testing.T, v *Vault, key ed25519.PrivateKey, prev Head, ops .
 	if padme(uint64(len(b))) != uint64(len(b)) {
 		t.Fatalf("segment of %d bytes is not padded", len(b))
 	}
-	if err := v.Store.Put(t.Context(), SegmentName(s.Device, s.Seq), storage.Body(b)); err != nil {
-		t.Fatal(err)
-	}
+	putWhole(t, v, SegmentName(s.Device, s.Seq), b)
 	return s
 }
 

@@ -72,7 +72,7 @@ func (v *Vault) NewPackWriter(id PackID, spool io.Writer) (*PackWriter, error) {
 	if err != nil {
 		return nil, err
 	}
-	p := &PackWriter{v: v, id: id, box: box, epoch: epoch, head: appendHead(nil, seal.KindPack, epoch), w: spool,
+	p := &PackWriter{v: v, id: id, box: box, epoch: epoch, head: v.head(seal.KindPack, epoch), w: spool,
 		add: PackAdd{Random: id.Random, Epoch: epoch}, glitch: func([]byte) {}}
 	p.write(p.head)
 	return p, p.err
@@ -180,39 +180,60 @@ func (v *Vault) readRange(ctx context.Context, name string, offset, length int64
 // the size of the object as the store lists it.
 func (v *Vault) ReadTrailer(ctx context.Context, id PackID, size int64) (*PackAdd, error) {
 	name := id.Name()
-	if size < headSize+seal.Overhead+footerSize || size > MaxPack {
-		return nil, damaged(name, fmt.Errorf("%d bytes: %w", size, ErrMalformed))
+	body, err := v.bodySize(size)
+	if err == nil && (body < headSize+seal.Overhead+footerSize || body > MaxPack) {
+		err = fmt.Errorf("%d bytes: %w", size, ErrMalformed)
 	}
-	head, err := v.readRange(ctx, name, 0, headSize)
-	if err != nil {
-		return nil, objectError(name, err)
-	}
-	epoch, err := parseHead(head, seal.KindPack)
 	if err != nil {
 		return nil, damaged(name, err)
 	}
-	foot, err := v.readRange(ctx, name, size-footerSize, footerSize)
+	add, why := v.readTrailer(id, body, func(offset, length int64) ([]byte, error) {
+		return v.readRange(ctx, name, offset, length)
+	})
+	if why == nil {
+		return add, nil
+	}
+	add, err = v.readTrailer(id, body, func(offset, length int64) ([]byte, error) {
+		return v.repairedRange(ctx, name, body, offset, length, why)
+	})
 	if err != nil {
 		return nil, objectError(name, err)
+	}
+	return add, nil
+}
+
+// readTrailer is ReadTrailer of a body, whose ranges it is given.
+func (v *Vault) readTrailer(id PackID, body int64, read func(offset, length int64) ([]byte, error)) (*PackAdd, error) {
+	head, err := read(0, headSize)
+	if err != nil {
+		return nil, err
+	}
+	epoch, err := parseHead(head, seal.KindPack, v.flags())
+	if err != nil {
+		return nil, err
+	}
+	foot, err := read(body-footerSize, footerSize)
+	if err != nil {
+		return nil, err
 	}
 	length := int64(binary.LittleEndian.Uint32(foot))
-	if string(foot[4:]) != footerMagic || length > MaxTrailer || length > size-headSize-footerSize {
-		return nil, damaged(name, fmt.Errorf("footer: %w", ErrMalformed))
+	if string(foot[4:]) != footerMagic || length > MaxTrailer || length > body-headSize-footerSize {
+		return nil, fmt.Errorf("footer: %w", ErrMalformed)
 	}
-	sealed, err := v.readRange(ctx, name, size-footerSize-length, length)
+	sealed, err := read(body-footerSize-length, length)
 	if err != nil {
-		return nil, objectError(name, err)
+		return nil, err
 	}
-	box, err := v.Keys.Box(seal.KindPack, epoch, v.ID, name)
+	box, err := v.Keys.Box(seal.KindPack, epoch, v.ID, id.Name())
 	if err != nil {
-		return nil, damaged(name, err)
+		return nil, err
 	}
 	plain, err := box.Open(nil, seal.PartTrailer, head, sealed)
 	if err != nil {
-		return nil, damaged(name, fmt.Errorf("trailer: %w", err))
+		return nil, fmt.Errorf("trailer: %w", err)
 	}
-	add := &PackAdd{Random: id.Random, Epoch: epoch, SizeBytes: uint64(size)}
-	return add, damaged(name, parseTrailer(plain, id.Seq, add, uint64(size-length)))
+	add := &PackAdd{Random: id.Random, Epoch: epoch, SizeBytes: uint64(body)}
+	return add, parseTrailer(plain, id.Seq, add, uint64(body-length))
 }
 
 // parseTrailer fills the lists of add. others is how many bytes of the object

@@ -181,7 +181,7 @@ func forgedTrailer(t *testing.T, v *Vault, f func(*encoder)) []byte {
 	}
 	var plain encoder
 	f(&plain)
-	e := encoder{appendHead(nil, seal.KindPack, 1)}
+	e := encoder{appendHead(nil, seal.KindPack, 0, 1)}
 	sealed := box.Seal(nil, seal.PartTrailer, e.b, plain.b)
 	e.raw(sealed)
 	e.u32(uint32(len(sealed)))

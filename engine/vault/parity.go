@@ -1,6 +1,7 @@
 package vault
 
 import (
+	"bytes"
 	"crypto/subtle"
 	"errors"
 	"fmt"
@@ -12,11 +13,10 @@ import (
 )
 
 const (
-	parityData   = 64       // most data shards
-	parityShards = 2        // damaged shards that a tail makes good
-	parityLeast  = 1024     // a shard is not smaller, unless the body is
-	paritySum    = 16       // bytes of a shard's hash in the table
-	parityStripe = 16 << 10 // bytes of each shard in memory at a time
+	parityData    = 64   // most data shards
+	parityShards  = 2    // damaged shards that a tail makes good
+	parityLeast   = 1024 // a shard is not smaller, unless the body is
+	paritySumSize = 16   // bytes of a shard's hash in the table
 )
 
 // ErrBeyondParity says that more is damaged than the parity tail makes good.
@@ -35,7 +35,7 @@ func shapeOf(body int64) parityShape {
 }
 
 func (p parityShape) shards() int  { return p.data + parityShards }
-func (p parityShape) table() int64 { return int64(p.shards()) * paritySum }
+func (p parityShape) table() int64 { return int64(p.shards()) * paritySumSize }
 func (p parityShape) size() int64  { return p.body + 2*p.table() + parityShards*p.shard }
 
 // tables are the offsets of the two copies of the table: before and after the parity shards, so that no run of damage that is short enough to be
@@ -75,7 +75,8 @@ type ReadWriterAt interface {
 	io.WriterAt
 }
 
-// AppendParity writes the parity tail behind the first body bytes of the spool. It holds about 1 MiB in memory, whatever the size.
+// AppendParity writes the parity tail behind the first body bytes of the spool, in one pass over them. It holds three shards in memory, a twentieth of
+// the body.
 func AppendParity(spool ReadWriterAt, body int64) error {
 	if body < 1 || body > MaxPack {
 		return fmt.Errorf("making parity for %d bytes: outside 1 to %d", body, int64(MaxPack))
@@ -85,31 +86,24 @@ func AppendParity(spool ReadWriterAt, body int64) error {
 	if err != nil {
 		return err
 	}
-	err = p.stripes(spool, func(i int) bool { return i < p.data }, func(offset int64, shards [][]byte) error {
-		for i := p.data; i < p.shards(); i++ {
-			shards[i] = shards[i][:len(shards[0])]
-		}
-		if err := code.Encode(shards); err != nil {
-			return fmt.Errorf("making parity: %w", err)
-		}
-		for i := p.data; i < p.shards(); i++ {
-			start, _ := p.at(i)
-			if _, err := spool.WriteAt(shards[i], start+offset); err != nil {
-				return fmt.Errorf("writing parity: %w", err)
-			}
-		}
-		return nil
-	})
-	if err != nil {
-		return err
-	}
 	table := make([]byte, 0, p.table())
-	for i := range p.shards() {
-		sum, err := p.sum(spool, i)
+	buffer, parity := make([]byte, p.shard), p.blank()
+	for i := range p.data {
+		b, err := p.read(spool, i, buffer)
 		if err != nil {
 			return err
 		}
-		table = append(table, sum...)
+		table = append(table, paritySum(b)...)
+		if err := code.EncodeIdx(p.fill(b), i, parity); err != nil {
+			return fmt.Errorf("making parity: %w", err)
+		}
+	}
+	for j, b := range parity {
+		table = append(table, paritySum(b)...)
+		start, _ := p.at(p.data + j)
+		if _, err := spool.WriteAt(b, start); err != nil {
+			return fmt.Errorf("writing parity: %w", err)
+		}
 	}
 	for _, at := range p.tables() {
 		if _, err := spool.WriteAt(table, at); err != nil {
@@ -120,39 +114,111 @@ func AppendParity(spool ReadWriterAt, body int64) error {
 }
 
 // RepairParity finds the damaged shards of an object of size bytes and writes the bytes of the body that they held, made good, into to, at their
-// offsets; to may be a copy of the object. It returns how many shards were damaged, parity shards included. The tail is not authenticated: what was
-// repaired must be verified like anything else that was read. ErrBeyondParity says that too much is damaged; to is untouched then.
+// offsets; to may be a copy of the object. It returns how many shards were damaged, parity shards included; one that cannot be read is damaged. The
+// tail is not authenticated: what was repaired must be verified like anything else that was read. ErrBeyondParity says that too much is damaged; to is
+// untouched then. It holds five shards in memory.
 func RepairParity(object io.ReaderAt, size int64, to io.WriterAt) (damaged int, err error) {
 	body, err := ParityBody(size)
 	if err != nil {
 		return 0, err
 	}
-	p := shapeOf(body)
-	good, damaged, err := p.verify(object)
-	if err != nil || damaged == 0 {
+	return shapeOf(body).repair(object, to)
+}
+
+// repair is RepairParity of an object whose body has that shape, whatever became of its size.
+func (p parityShape) repair(object io.ReaderAt, to io.WriterAt) (damaged int, err error) {
+	code, err := p.code()
+	if err != nil {
 		return 0, err
+	}
+	known, err := p.readTables(object)
+	if err != nil {
+		return 0, err
+	}
+	good, rest, err := p.remainder(object, known, code)
+	if err != nil {
+		return 0, err
+	}
+	bad := 0 // data shards
+	for i, ok := range good {
+		if !ok {
+			damaged++
+			if i < p.data {
+				bad++
+			}
+		}
 	}
 	if damaged > parityShards {
 		return damaged, fmt.Errorf("%w: %d of %d shards", ErrBeyondParity, damaged, p.shards())
 	}
-	code, err := p.code()
-	if err != nil {
-		return damaged, err
+	if bad == 0 {
+		return damaged, nil
 	}
-	return damaged, p.stripes(object, func(i int) bool { return good[i] }, func(offset int64, shards [][]byte) error {
-		if err := code.ReconstructData(shards); err != nil {
-			return fmt.Errorf("repairing from parity: %w", err)
+	// The code is linear: the parity of the body without its good shards is that of the damaged ones among zeros.
+	shards, zeros := rest, make([]byte, p.shard)
+	for i := range p.data {
+		if good[i] {
+			shards[i] = zeros
 		}
-		for i := range p.data {
-			start, length := p.at(i)
-			if n := min(int64(len(shards[i])), length-offset); !good[i] && n > 0 {
-				if _, err := to.WriteAt(shards[i][:n], start+offset); err != nil {
-					return fmt.Errorf("writing what parity repaired: %w", err)
-				}
+	}
+	if err := code.ReconstructData(shards); err != nil {
+		return damaged, fmt.Errorf("repairing from parity: %w", err)
+	}
+	for i := range p.data {
+		if start, length := p.at(i); !good[i] {
+			if !known.has(i, shards[i][:length]) {
+				return damaged, fmt.Errorf("%w: shard %d comes out as another", ErrBeyondParity, i)
+			}
+			if _, err := to.WriteAt(shards[i][:length], start); err != nil {
+				return damaged, fmt.Errorf("writing what parity repaired: %w", err)
 			}
 		}
-		return nil
-	})
+	}
+	return damaged, nil
+}
+
+// remainder reads every shard once and says which are good. shards has what the good data shards leave of each good parity shard, and else nothing.
+func (p parityShape) remainder(object io.ReaderAt, known parityTables, code reedsolomon.Encoder) (good []bool, shards [][]byte, err error) {
+	good, shards = make([]bool, p.shards()), make([][]byte, p.shards())
+	buffer, sums := make([]byte, p.shard), p.blank()
+	for i := range good {
+		b, err := p.read(object, i, buffer)
+		if outOfReach(err) {
+			return nil, nil, err
+		}
+		if good[i] = err == nil && known.has(i, b); !good[i] {
+			continue
+		}
+		if i < p.data {
+			if err := code.EncodeIdx(p.fill(b), i, sums); err != nil {
+				return nil, nil, fmt.Errorf("repairing from parity: %w", err)
+			}
+			continue
+		}
+		shards[i] = sums[i-p.data]
+		subtle.XORBytes(shards[i], shards[i], b)
+	}
+	return good, shards, nil
+}
+
+// tailWhole reports whether the tail of an object is undamaged, as far as it says itself: whether its tables agree with each other and with the parity
+// shards. With a body that is verified this finds every changed bit of the object.
+func (p parityShape) tailWhole(object io.ReaderAt) (bool, error) {
+	known, err := p.readTables(object)
+	if err != nil || !bytes.Equal(known[0], known[1]) || known[0] == nil {
+		return false, err
+	}
+	buffer := make([]byte, p.shard)
+	for i := p.data; i < p.shards(); i++ {
+		b, err := p.read(object, i, buffer)
+		if outOfReach(err) {
+			return false, err
+		}
+		if err != nil || !known.has(i, b) {
+			return false, nil
+		}
+	}
+	return true, nil
 }
 
 func (p parityShape) code() (reedsolomon.Encoder, error) {
@@ -163,67 +229,57 @@ func (p parityShape) code() (reedsolomon.Encoder, error) {
 	return code, nil
 }
 
-// stripes reads the shards that have is true of, a stripe at a time, zero-filled to one length, and calls do; the others have length 0.
-func (p parityShape) stripes(from io.ReaderAt, have func(int) bool, do func(offset int64, shards [][]byte) error) error {
-	width := min(p.shard, parityStripe)
-	memory := make([]byte, width*int64(p.shards()))
-	shards := make([][]byte, p.shards())
-	for offset := int64(0); offset < p.shard; offset += width {
-		n := min(width, p.shard-offset)
-		for i := range shards {
-			whole := memory[int64(i)*width:][:n:width]
-			shards[i] = whole[:0]
-			if !have(i) {
-				continue
-			}
-			start, length := p.at(i)
-			there := max(0, min(n, length-offset))
-			if err := readFull(from, whole[:there], start+offset); err != nil {
-				return err
-			}
-			clear(whole[there:])
-			shards[i] = whole
-		}
-		if err := do(offset, shards); err != nil {
-			return err
-		}
-	}
-	return nil
+// blank is parity of nothing.
+func (p parityShape) blank() [][]byte {
+	b := make([]byte, parityShards*p.shard)
+	return [][]byte{b[:p.shard:p.shard], b[p.shard:]}
 }
 
-// verify compares every shard with both copies of the table; one that agrees is enough.
-func (p parityShape) verify(object io.ReaderAt) (good []bool, damaged int, err error) {
-	var tables [2][]byte
+// read reads the bytes of shard i that stand in the object into a buffer that has room for a whole one.
+func (p parityShape) read(from io.ReaderAt, i int, buffer []byte) ([]byte, error) {
+	start, length := p.at(i)
+	return buffer[:length], readFull(from, buffer[:length], start)
+}
+
+// fill appends the zeros that a shard has for the computation.
+func (p parityShape) fill(b []byte) []byte {
+	whole := b[:p.shard]
+	clear(whole[len(b):])
+	return whole
+}
+
+// parityTables are both copies of the table, nil if one cannot be read.
+type parityTables [2][]byte
+
+func (p parityShape) readTables(object io.ReaderAt) (known parityTables, err error) {
 	for c, at := range p.tables() {
-		tables[c] = make([]byte, p.table())
-		if err := readFull(object, tables[c], at); err != nil {
-			return nil, 0, err
+		table := make([]byte, p.table())
+		err := readFull(object, table, at)
+		if outOfReach(err) {
+			return known, err
+		}
+		if err == nil {
+			known[c] = table
 		}
 	}
-	good = make([]bool, p.shards())
-	for i := range good {
-		sum, err := p.sum(object, i)
-		if err != nil {
-			return nil, 0, err
-		}
-		for _, table := range tables {
-			good[i] = good[i] || subtle.ConstantTimeCompare(sum, table[i*paritySum:][:paritySum]) == 1
-		}
-		if !good[i] {
-			damaged++
-		}
-	}
-	return good, damaged, nil
+	return known, nil
 }
 
-// sum is the first half of H of the bytes of shard i that stand in the object, without the zeros that fill it.
-func (p parityShape) sum(from io.ReaderAt, i int) ([]byte, error) {
-	offset, length := p.at(i)
-	h := blake3.New()
-	if n, err := io.Copy(h, io.NewSectionReader(from, offset, length)); err != nil || n != length {
-		return nil, fmt.Errorf("reading shard %d: %w", i, errors.Join(err, short(n, length)))
+// has reports whether one of the copies says that shard i has these bytes.
+func (t parityTables) has(i int, shard []byte) bool {
+	sum := paritySum(shard)
+	for _, table := range t {
+		if table != nil && bytes.Equal(sum, table[i*paritySumSize:][:paritySumSize]) {
+			return true
+		}
 	}
-	return h.Sum(nil)[:paritySum], nil
+	return false
+}
+
+// paritySum is the first half of H of a shard, without the zeros that fill it.
+func paritySum(shard []byte) []byte {
+	sum := blake3.Sum256(shard)
+	return sum[:paritySumSize]
 }
 
 func readFull(from io.ReaderAt, b []byte, at int64) error {
@@ -231,12 +287,8 @@ func readFull(from io.ReaderAt, b []byte, at int64) error {
 	if n == len(b) {
 		return nil // at the end of the object a reader may say io.EOF as well
 	}
-	return fmt.Errorf("reading %d bytes at %d: %w", len(b), at, errors.Join(err, short(int64(n), int64(len(b)))))
-}
-
-func short(n, want int64) error {
-	if n == want {
-		return nil
+	if err == nil || errors.Is(err, io.EOF) {
+		err = io.ErrUnexpectedEOF
 	}
-	return io.ErrUnexpectedEOF
+	return fmt.Errorf("reading %d bytes at %d: %w", len(b), at, err)
 }

@@ -7,6 +7,7 @@ import (
 	"math/rand/v2"
 	"os"
 	"path/filepath"
+	"runtime"
 	"testing"
 
 	"github.com/zeebo/blake3"
@@ -25,7 +26,7 @@ func (s *spool) WriteAt(b []byte, at int64) (int, error) {
 }
 
 // bodySizes are on both sides of where the shape of the shards changes.
-var bodySizes = []int{1, 2, 300, 1023, 1024, 1025, 2048, 5000, 65535, 65536, 65537, 70000, 64*parityStripe - 1, 64*parityStripe + 1, 3<<20 + 7}
+var bodySizes = []int{1, 2, 300, 1023, 1024, 1025, 2048, 5000, 65535, 65536, 65537, 70000, 1<<20 - 1, 1<<20 + 1, 3<<20 + 7}
 
 func withParity(t testing.TB, size int, random *rand.Rand) (body, object []byte) {
 	t.Helper()
@@ -195,8 +196,23 @@ func TestParityReportsAReadThatFails(t *testing.T) {
 	if err := AppendParity(f, 100); !errors.Is(err, io.ErrUnexpectedEOF) {
 		t.Errorf("parity of a body that ends early: %v", err)
 	}
-	if _, err := RepairParity(f, ParitySize(100), f); !errors.Is(err, io.ErrUnexpectedEOF) {
-		t.Errorf("repair of an object that ends early: %v", err)
+	if _, err := RepairParity(f, ParitySize(100), f); !errors.Is(err, ErrBeyondParity) {
+		t.Errorf("repair of an object without its tail: %v", err)
+	}
+}
+
+func TestTailOfAPackTakesLittleMemory(t *testing.T) {
+	const body = 16 << 20
+	s := &spool{make([]byte, body, ParitySize(body))}
+	var before, after runtime.MemStats
+	runtime.ReadMemStats(&before)
+	if err := AppendParity(s, body); err != nil {
+		t.Fatal(err)
+	}
+	runtime.ReadMemStats(&after)
+	tail := uint64(ParitySize(body) - body) // what the spool itself grew by, at most
+	if got := after.TotalAlloc - before.TotalAlloc; got > tail+1<<20 {
+		t.Errorf("%d bytes for a tail of %d", got, tail)
 	}
 }
 

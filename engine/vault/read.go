@@ -63,7 +63,7 @@ func (r *FrameReader) sealed(ctx context.Context, p *Pack, first, last int, f fu
 	if err != nil {
 		return damaged(name, err)
 	}
-	head := appendHead(nil, seal.KindPack, p.Epoch)
+	head := r.v.head(seal.KindPack, p.Epoch)
 	offset := int64(headSize)
 	for _, n := range p.Frames[:first] {
 		offset += int64(n)
@@ -76,14 +76,24 @@ func (r *FrameReader) sealed(ctx context.Context, p *Pack, first, last int, f fu
 		}
 		sealed, err := r.v.readRange(ctx, name, offset, length)
 		if err != nil {
+			sealed, err = r.v.repairedRange(ctx, name, int64(p.SizeBytes), offset, length, err)
+		}
+		if err != nil {
 			return objectError(name, err)
 		}
-		offset += length
 		for ; i < end; i++ {
-			if r.opened, err = box.Open(r.opened[:0], uint32(i), head, sealed[:p.Frames[i]]); err != nil {
-				return damaged(name, fmt.Errorf("frame %d: %w", i, err))
+			n := int64(p.Frames[i])
+			r.opened, err = box.Open(r.opened[:0], uint32(i), head, sealed[:n])
+			if err != nil {
+				var again []byte
+				if again, err = r.v.repairedRange(ctx, name, int64(p.SizeBytes), offset, n, err); err == nil {
+					r.opened, err = box.Open(nil, uint32(i), head, again)
+				}
 			}
-			sealed = sealed[p.Frames[i]:]
+			if err != nil {
+				return objectError(name, fmt.Errorf("frame %d: %w", i, err))
+			}
+			sealed, offset = sealed[n:], offset+n
 			if err := f(i); err != nil {
 				return err
 			}

@@ -98,7 +98,7 @@ func (v *Vault) FormatSegment(s *Segment, t *Transaction, key ed25519.PrivateKey
 	if t.count > MaxOperations || len(s.Claims) > MaxClaims || len(body.b) > MaxSegment/2 {
 		return nil, fmt.Errorf("%s: %d operations, %d bytes: %w", name, t.count, len(body.b), ErrFull)
 	}
-	e := encoder{appendHead(nil, seal.KindSegment, epoch)}
+	e := encoder{v.head(seal.KindSegment, epoch)}
 	e.id(s.Device)
 	e.u64(s.Seq)
 	e.id(s.Incarnation)
@@ -144,7 +144,7 @@ func (v *Vault) ParseSegment(card *Card, seq uint64, b []byte) (*Segment, error)
 	if err := seal.CheckSignature(card.key(), seal.KindSegment, v.ID, name, before, sig); err != nil {
 		return nil, err
 	}
-	epoch, err := parseHead(before[:headSize], seal.KindSegment)
+	epoch, err := parseHead(before[:headSize], seal.KindSegment, v.flags())
 	if err != nil {
 		return nil, err
 	}
@@ -205,7 +205,7 @@ type Fence struct {
 
 // FormatFence gives the object of a fence, signed by the device that passes.
 func (v *Vault) FormatFence(f *Fence, key ed25519.PrivateKey) []byte {
-	e := encoder{appendHead(nil, seal.KindFence, 0)}
+	e := encoder{v.head(seal.KindFence, 0)}
 	e.id(f.Device)
 	e.u64(f.Seq)
 	e.hash(f.Previous)
@@ -223,7 +223,7 @@ func (v *Vault) parseFence(card *Card, seq uint64, b []byte) (*Segment, error) {
 	if len(b) != fenceSize {
 		return nil, fmt.Errorf("fence of %d bytes: %w", len(b), ErrMalformed)
 	}
-	if _, err := parseHead(b[:headSize], seal.KindFence); err != nil {
+	if _, err := parseHead(b[:headSize], seal.KindFence, v.flags()); err != nil {
 		return nil, err
 	}
 	d := decoder{b: b[headSize : len(b)-signature]}
@@ -241,33 +241,45 @@ func (v *Vault) parseFence(card *Card, seq uint64, b []byte) (*Segment, error) {
 // device (or for a Fence, another device) wrote.
 func (v *Vault) ReadSegment(ctx context.Context, card *Card, seq uint64) (*Segment, error) {
 	name := SegmentName(card.Device, seq)
-	b, err := v.Store.Get(ctx, name, MaxSegment)
+	o, err := v.fetch(ctx, name, MaxSegment)
 	if errors.Is(err, storage.ErrNotFound) {
 		return nil, fmt.Errorf("reading %s: %w", name, err)
 	}
 	if err != nil {
 		return nil, objectError(name, err)
 	}
-	s, err := v.ParseSegment(card, seq, b)
-	if err == nil && s.Fence {
-		err = v.checkFence(ctx, s, b)
-	}
+	var s *Segment
+	err = o.body(ctx, nextSegmentSize, func(b []byte) error {
+		if s, err = v.ParseSegment(card, seq, b); err == nil && s.Fence {
+			err = v.checkFence(ctx, s, b)
+		}
+		return err
+	})
 	if err != nil {
 		return nil, damaged(name, err)
 	}
 	return s, nil
 }
 
+// nextSegmentSize is the least size above n that segments and fences have.
+func nextSegmentSize(n int64) int64 { return int64(padme(uint64(max(n+1, fenceSize)))) }
+
 // CheckHead reads the object in the slot of a head again and compares its
-// hash: ErrDamaged if it is another one, or none.
+// hash: ErrDamaged if it is none, and with ErrOtherObject another one.
 func (v *Vault) CheckHead(ctx context.Context, h Head) error {
 	name := SegmentName(h.Device, h.Seq)
-	b, err := v.Store.Get(ctx, name, MaxSegment)
+	o, err := v.fetch(ctx, name, MaxSegment)
 	if err != nil {
 		return objectError(name, err)
 	}
-	if seal.Sum(b) != h.Hash {
-		return fmt.Errorf("%s: not what it was: %w", name, ErrDamaged)
+	err = o.body(ctx, nextSegmentSize, func(b []byte) error {
+		if seal.Sum(b) != h.Hash {
+			return ErrOtherObject
+		}
+		return nil
+	})
+	if err != nil {
+		return objectError(name, err)
 	}
 	return nil
 }

@@ -30,7 +30,7 @@ func forgedUnder(t testing.TB, v *Vault, key ed25519.PrivateKey, name string, he
 	if err != nil {
 		t.Fatal(err)
 	}
-	e := encoder{appendHead(nil, seal.KindSegment, 1)}
+	e := encoder{appendHead(nil, seal.KindSegment, 0, 1)}
 	e.id(head.Device)
 	e.u64(head.Seq)
 	e.id(seal.ID{9})

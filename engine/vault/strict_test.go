@@ -357,8 +357,8 @@ func TestPaddedSizesAreThoseOfTheFormula(t *testing.T) {
 }
 
 func TestHeadRefusesWhatItDoesNotKnow(t *testing.T) {
-	good := appendHead(nil, seal.KindPack, 3)
-	if epoch, err := parseHead(good, seal.KindPack); err != nil || epoch != 3 || len(good) != headSize {
+	good := appendHead(nil, seal.KindPack, 0, 3)
+	if epoch, err := parseHead(good, seal.KindPack, 0); err != nil || epoch != 3 || len(good) != headSize {
 		t.Fatalf("epoch %d, %v", epoch, err)
 	}
 	for what, c := range map[string]struct {
@@ -378,14 +378,14 @@ func TestHeadRefusesWhatItDoesNotKnow(t *testing.T) {
 	} {
 		bad := bytes.Clone(good)
 		bad[c.at] = c.with
-		if _, err := parseHead(bad, seal.KindPack); !errors.Is(err, c.want) {
+		if _, err := parseHead(bad, seal.KindPack, 0); !errors.Is(err, c.want) {
 			t.Errorf("%s: %v, want %v", what, err, c.want)
 		}
 	}
-	if _, err := parseHead(good[:15], seal.KindPack); !errors.Is(err, ErrMalformed) {
+	if _, err := parseHead(good[:15], seal.KindPack, 0); !errors.Is(err, ErrMalformed) {
 		t.Errorf("cut: %v", err)
 	}
-	if _, err := parseHead(appendHead(nil, seal.KindFence, 1), seal.KindFence); !errors.Is(err, ErrMalformed) {
+	if _, err := parseHead(appendHead(nil, seal.KindFence, 0, 1), seal.KindFence, 0); !errors.Is(err, ErrMalformed) {
 		t.Errorf("a fence of an epoch: %v", err)
 	}
 }

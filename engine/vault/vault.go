@@ -30,8 +30,16 @@ type Vault struct {
 	Config Config
 	ID     seal.Hash
 	// Keys opens and seals; it is nil until the vault is unlocked.
-	Keys  *seal.Keyring
-	codec *codec
+	Keys *seal.Keyring
+	// Repaired, if not nil, is told of objects that are damaged and were read
+	// whole by their parity, some of them more than once and by any goroutine.
+	// The error names the object and is ErrDamaged and ErrRepairable.
+	Repaired func(object string, err error)
+
+	codec   *codec
+	parity  bool // a parity tail follows every object but wrapped keys
+	strict  bool
+	patches *patches
 }
 
 // New makes the handle of a vault with a known configuration; keys may be nil.
@@ -40,7 +48,7 @@ func New(s storage.Store, c Config, keys *seal.Keyring) (*Vault, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &Vault{Store: s, Config: c, ID: c.ID(), Keys: keys, codec: codec}, nil
+	return &Vault{Store: s, Config: c, ID: c.ID(), Keys: keys, codec: codec, parity: c.Parity(), patches: &patches{}}, nil
 }
 
 // check returns ErrSealed if a keyring is not this vault's.

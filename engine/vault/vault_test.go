@@ -253,10 +253,10 @@ func TestConfigOfOthersIsRefusedWithItsReason(t *testing.T) {
 
 func TestUnknownFeatureIsNamed(t *testing.T) {
 	v, store := fixed(t)
-	v.Config.Features.Read = []string{"parity"}
+	v.Config.Features.Read = []string{"parity", "poetry"}
 	store.Replace(ConfigName, FormatConfig(v.Config))
 	_, err := Find(t.Context(), store, nil)
-	if !errors.Is(err, ErrNewer) || !strings.Contains(err.Error(), "parity") {
+	if !errors.Is(err, ErrNewer) || !strings.Contains(err.Error(), "poetry") {
 		t.Fatalf("got %v", err)
 	}
 	v.Config.Features = Features{Write: []string{"opaque-devices"}}

@@ -1,0 +1,203 @@
+package engine
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"maps"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+
+	"holm.example/engine/storage"
+	"holm.example/engine/storage/storagetest"
+	"holm.example/engine/vault"
+)
+
+// hasTail reports whether an object of a vault with parity has a tail.
+func hasTail(name string) bool {
+	return strings.HasPrefix(name, vault.PacksPrefix) || strings.HasPrefix(name, vault.DevicesPrefix)
+}
+
+// whole expects that a snapshot restores without an error, that every problem
+// that check finds is one of that object, and that nothing of it is lost.
+func whole(t *testing.T, s *scene, data string, want map[string]string, names ...string) {
+	t.Helper()
+	sameTrees(t, want, image(t, s.restore(data, "")))
+	found := map[string]bool{}
+	for _, p := range s.check(data, true) {
+		if !slices.Contains(names, p.Path) || !errors.Is(p.Err, ErrRepairable) || !errors.Is(p.Err, ErrDamaged) || !strings.Contains(p.Err.Error(), p.Path) {
+			t.Errorf("check finds %s: %v", p.Path, p.Err)
+		}
+		found[p.Path] = true
+	}
+	for _, name := range names {
+		if !found[name] {
+			t.Errorf("check does not find that %s is damaged", name)
+		}
+	}
+}
+
+// Package vault flips every byte of each kind of object; here that is seen by
+// a person, at places by chance, in a soak at all of them.
+func TestEveryFlippedByteOfAVaultWithParityRestoresRight(t *testing.T) {
+	random := seeded(t)
+	w := newSweep(t, true)
+	kinds := map[string]bool{}
+	for n, name := range w.start.Names() {
+		if !hasTail(name) {
+			continue
+		}
+		kinds[kindOf(name)] = true
+		good, err := w.start.Get(t.Context(), name, vault.MaxPack)
+		if err != nil {
+			t.Fatal(err)
+		}
+		places := random.Perm(len(good))
+		if !soak() {
+			places = places[:min(len(places), 150)]
+		}
+		t.Run(fmt.Sprint(kindOf(name), " ", n), func(t *testing.T) {
+			for i, at := range places {
+				t.Run(fmt.Sprint("byte ", at), func(t *testing.T) {
+					t.Parallel()
+					s, data, store := w.again(t)
+					if i%2 == 0 {
+						forget(t, data)
+					}
+					bad := bytes.Clone(good)
+					bad[at] ^= 1 << (i % 8)
+					store.Replace(name, bad)
+					before := store.Clone()
+					whole(t, s, data, w.now, name)
+					for _, n := range before.Names() {
+						was, err := before.Get(t.Context(), n, vault.MaxPack)
+						is, isErr := store.Get(t.Context(), n, vault.MaxPack)
+						if !bytes.Equal(was, is) {
+							t.Errorf("reading changed %s: %v", n, errors.Join(err, isErr))
+						}
+					}
+				})
+			}
+		})
+	}
+	if len(kinds) != 3 {
+		t.Errorf("only these were damaged: %v", slices.Collect(maps.Keys(kinds)))
+	}
+}
+
+func TestDamageOfEveryObjectAtOnceCostsNothing(t *testing.T) {
+	store := &storagetest.Memory{}
+	s := newSceneOn(t, func(storage.Store) storage.Store { return store })
+	s.limit, s.ahead = 200_000, 1<<42
+	s.write("a", noise(1, 500_000))
+	s.write("b", noise(2, 300))
+	s.backup(s.data)
+	s.write("c", bytes.Repeat([]byte("oak "), 100_000))
+	s.backup(s.data)
+	want := image(t, s.src)
+	random := seeded(t)
+	var names []string
+	for _, name := range store.Names() {
+		if !hasTail(name) {
+			continue
+		}
+		names = append(names, name)
+		b, err := store.Get(t.Context(), name, vault.MaxPack)
+		if err != nil {
+			t.Fatal(err)
+		}
+		// A run as long as a shard, somewhere: what one bad track of a disk is.
+		body, err := vault.ParityBody(int64(len(b)))
+		if err != nil {
+			t.Fatal(err)
+		}
+		run := int(max(min(body, 1024), (body+63)/64))
+		at := random.IntN(len(b) - run)
+		b = bytes.Clone(b)
+		clear(b[at : at+run])
+		store.Replace(name, b)
+	}
+	if len(names) < 6 {
+		t.Fatalf("only %q", names)
+	}
+	whole(t, s, s.data, want, names...)
+	// A device that joins now reads all of it too, and goes on.
+	other := filepath.Join(s.dir, "other")
+	if _, err := join(t.Context(), s.options(other), s.wrap); err != nil {
+		t.Fatal(err)
+	}
+	whole(t, s, other, want, names...)
+	if r := s.backup(other); r.NewBytes != 0 {
+		t.Errorf("%d bytes are stored again", r.NewBytes)
+	}
+	s.write("d", noise(4, 1000))
+	s.backup(s.data)
+}
+
+func TestRestoreNamesWhatWasRepairedOnce(t *testing.T) {
+	store := &storagetest.Memory{}
+	s := newSceneOn(t, func(storage.Store) storage.Store { return store })
+	s.ahead = 1 << 42
+	s.write("a", noise(1, 3<<20))
+	s.backup(s.data)
+	pack := slices.IndexFunc(store.Names(), func(n string) bool { return strings.HasPrefix(n, vault.PacksPrefix) })
+	name := store.Names()[pack]
+	b, err := store.Get(t.Context(), name, vault.MaxPack)
+	if err != nil {
+		t.Fatal(err)
+	}
+	b = bytes.Clone(b)
+	b[100] ^= 1
+	b[len(b)/2] ^= 1
+	store.Replace(name, b)
+	var notes []string
+	e, err := open(t.Context(), OpenOptions{DataDir: s.data, Note: func(f string, args ...any) { notes = append(notes, fmt.Sprintf(f, args...)) }}, s.wrap)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for i := range 2 {
+		r, err := e.Restore(t.Context(), RestoreOptions{To: filepath.Join(s.dir, fmt.Sprint("to", i))})
+		if err != nil || len(r.Problems) > 0 || r.Files != 1 {
+			t.Errorf("report %+v, %v", r, err)
+		}
+	}
+	if err := e.Close(); err != nil {
+		t.Fatal(err)
+	}
+	if len(notes) != 1 || !strings.Contains(notes[0], name) || !strings.Contains(notes[0], "2 of 66 shards") {
+		t.Errorf("notes: %q", notes)
+	}
+}
+
+func TestParityIsOnWhereOneDiskHasTheOnlyCopy(t *testing.T) {
+	for place, want := range map[string]bool{"/mnt/vault": true, "sftp:nas:vault": true, "s3:https://host/bucket": false} {
+		at, err := storage.ParseLocation(place)
+		if err != nil || at.Redundant() == want {
+			t.Errorf("%s: %v", place, err)
+		}
+	}
+	s := newScene(t)
+	for _, parity := range []bool{true, false} {
+		o := s.options(filepath.Join(s.dir, fmt.Sprint("data", parity)))
+		o.Vault, o.Parity = filepath.Join(s.dir, fmt.Sprint("vault", parity)), &parity
+		if parity {
+			o.Parity = nil
+		}
+		info, err := Init(t.Context(), o)
+		if err != nil || info.Parity != parity {
+			t.Errorf("with %v: %+v, %v", parity, info, err)
+		}
+		e, err := Open(t.Context(), OpenOptions{DataDir: o.DataDir})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if e.Info().Parity != parity {
+			t.Errorf("with %v: %+v", parity, e.Info())
+		}
+		if err := e.Close(); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
