@@ -77,7 +77,7 @@ type basicInfo struct {
 }
 
 // tagInfo is FILE_ATTRIBUTE_TAG_INFO.
-type tagInfo struct{ attributes, tag uint32 }
+type tagInfo struct{ _, tag uint32 }
 
 // about asks for information on an open file, of the type of info.
 func about[T basicInfo | tagInfo](h windows.Handle, class uint32, info *T) error {

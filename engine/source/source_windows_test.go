@@ -350,3 +350,30 @@ func TestContentThatIsElsewhereIsNotFetched(t *testing.T) {
 		t.Errorf("a file would be skipped: %s", why)
 	}
 }
+
+func FuzzParseReparse(f *testing.F) {
+	for target, junction := range map[string]bool{`C:\x`: true, `..\x`: false, `\\server\share`: false} {
+		b, err := formatReparse(target, junction)
+		if err != nil {
+			f.Fatal(err)
+		}
+		f.Add(b)
+	}
+	f.Fuzz(func(t *testing.T, b []byte) {
+		target, _, err := parseReparse(b)
+		if err == nil && len(target) > 3*len(b) {
+			t.Errorf("%d bytes became a target of %d", len(b), len(target))
+		}
+	})
+}
+
+func FuzzParseStreams(f *testing.F) {
+	f.Add(streamList("::$DATA", ":one:$DATA"))
+	f.Add([]byte{})
+	f.Fuzz(func(t *testing.T, b []byte) {
+		names, err := parseStreams(b)
+		if err == nil && len(names) > len(b)/24 {
+			t.Errorf("%d names in %d bytes", len(names), len(b))
+		}
+	})
+}
