@@ -48,7 +48,7 @@ func (e *Engine) checkAll(ctx context.Context, o CheckOptions, report *CheckRepo
 			repaired[l.ID] = l.Lost()
 		}
 		report.LackingChunks = lacking(losses)
-		if err := e.refill(ctx, o, report); errors.Is(err, ErrDamaged) {
+		if err := e.refill(ctx, o, report); errors.Is(err, ErrDamaged) || errors.Is(err, ErrNewer) {
 			report.Problems = append(report.Problems, Problem{"", fmt.Errorf("repairing: %w", err)})
 		} else if err != nil {
 			return err
@@ -250,12 +250,22 @@ func (e *Engine) whyDamaged(d *catalog.Device, marks []*catalog.Mark) error {
 		newest = marks[len(marks)-2]
 	}
 	if newest.ID != (seal.ID{}) {
-		text += fmt.Sprintf(" in %d snapshots, the newest is %s", countMarks(marks), hex.EncodeToString(newest.ID[:4]))
+		text += fmt.Sprintf(" in snapshot %s", hex.EncodeToString(newest.ID[:4]))
+		if n := countMarks(marks); n > 1 {
+			text += fmt.Sprintf(" and %d older", n-1)
+		}
 	}
 	if d.Card.Device != e.device.Card.Device {
 		text += fmt.Sprintf("; %s may have it: run holm check --repair there", d.Card.Name)
 	}
 	return fmt.Errorf("%s: %w", text, ErrDamaged)
+}
+
+func chunksAre(n int64) string {
+	if n == 1 {
+		return "1 chunk is"
+	}
+	return fmt.Sprintf("%d chunks are", n)
 }
 
 func countMarks(marks []*catalog.Mark) (n int) {
@@ -284,13 +294,13 @@ func (r *CheckReport) sort(losses []upkeep.Loss, repaired map[vault.PackID]bool,
 		case l.Err != nil:
 			rest = append(rest, Problem{p.Path, fmt.Errorf("%w; what is in it is not known", p.Err)})
 		case l.Lacking > 0 && needed:
-			rest = append(rest, Problem{p.Path, fmt.Errorf("%w; %d of the %d chunks in it have no other copy", p.Err, l.Lacking, l.Chunks)})
+			rest = append(rest, Problem{p.Path, fmt.Errorf("%w; %d of its %s in no other pack", p.Err, l.Lacking, chunksAre(l.Chunks))})
 		case l.Lacking > 0:
-			r.Warnings = append(r.Warnings, Problem{p.Path, fmt.Errorf("%w; no file needs the %d of its %d chunks that have no other copy", p.Err, l.Lacking, l.Chunks)})
+			r.Warnings = append(r.Warnings, Problem{p.Path, fmt.Errorf("%w; %d of its %s in no other pack, but no file needs them", p.Err, l.Lacking, chunksAre(l.Chunks))})
 		case repaired[l.ID]:
-			r.Repaired = append(r.Repaired, fmt.Errorf("%w; all %d chunks in it have other copies now", p.Err, l.Chunks))
+			r.Repaired = append(r.Repaired, fmt.Errorf("%w; all of its %s in other packs now", p.Err, chunksAre(l.Chunks)))
 		default:
-			r.Warnings = append(r.Warnings, Problem{p.Path, fmt.Errorf("%w; all %d chunks in it have other copies", p.Err, l.Chunks)})
+			r.Warnings = append(r.Warnings, Problem{p.Path, fmt.Errorf("%w; all of its %s in other packs too", p.Err, chunksAre(l.Chunks))})
 		}
 	}
 	r.Problems = rest

@@ -122,7 +122,7 @@ func TestDamagedPackIsStoredAgainFromTheSources(t *testing.T) {
 					if len(r.Problems) > 0 || len(r.Repaired) > 0 || len(r.LostFiles) > 0 {
 						t.Errorf("%s, %+v: %+v", data, o, r)
 					}
-					if o.ReadData && (len(r.Warnings) != 1 || r.Warnings[0].Path != pack || !strings.Contains(says(r.Warnings), "have other copies")) {
+					if o.ReadData && (len(r.Warnings) != 1 || r.Warnings[0].Path != pack || !strings.Contains(says(r.Warnings), "in other packs too")) {
 						t.Errorf("%s, %+v: warnings %s", data, o, says(r.Warnings))
 					}
 				}
@@ -170,6 +170,27 @@ func TestWhatCanStillBeReadOfADamagedPackNeedsNoSource(t *testing.T) {
 	}
 }
 
+// A device that knows of no bad pack finds the other addresses as it goes, and
+// reads them together: not one frame for each small chunk.
+func TestRestoreThroughOtherAddressesReadsThemTogether(t *testing.T) {
+	w := newWorn(t)
+	const size = 3 << 20
+	w.write("large", noise(1, size))
+	want := image(t, w.src)
+	w.backup(w.data)
+	w.wear(w.packs()[0], "missing")
+	w.checks(w.data, CheckOptions{Repair: true})
+	other := w.join("other")
+	w.with(other, func(e *Engine) {
+		to := filepath.Join(w.dir, "to")
+		r, err := e.Restore(t.Context(), RestoreOptions{To: to})
+		if err != nil || len(r.Problems) > 0 || r.ReadBytes > 2*size {
+			t.Errorf("%d bytes read for %d, problems %v, %v", r.ReadBytes, size, r.Problems, err)
+		}
+		sameTrees(t, want, image(t, filepath.Join(to, "src")))
+	})
+}
+
 func TestFileThatChangedAtItsSourceRemainsDamaged(t *testing.T) {
 	w := newWorn(t)
 	w.write("same", noise(1, 5000))
@@ -186,12 +207,12 @@ func TestFileThatChangedAtItsSourceRemainsDamaged(t *testing.T) {
 	w.wear(pack, "missing")
 	for range 2 { // a second repair finds no more
 		r := w.checks(w.data, CheckOptions{Repair: true})
-		if len(r.Problems) != 1 || r.Problems[0].Path != pack || !strings.Contains(says(r.Problems), "have no other copy") {
+		if len(r.Problems) != 1 || r.Problems[0].Path != pack || !strings.Contains(says(r.Problems), "in no other pack") {
 			t.Errorf("problems %s", says(r.Problems))
 		}
 		var names []string
 		for _, p := range r.LostFiles {
-			if names = append(names, filepath.Base(p.Path)); !errors.Is(p.Err, ErrDamaged) || !strings.Contains(p.Err.Error(), "in 1 snapshots") {
+			if names = append(names, filepath.Base(p.Path)); !errors.Is(p.Err, ErrDamaged) || !strings.Contains(p.Err.Error(), "is lost in snapshot ") {
 				t.Errorf("%s: %v", p.Path, p.Err)
 			}
 		}

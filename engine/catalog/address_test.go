@@ -74,13 +74,14 @@ func TestDamagedChunkIsReadAtItsOtherAddress(t *testing.T) {
 	}
 	flipped := append([]byte(nil), good...)
 	flipped[20] ^= 1
-	for how, b := range map[string][]byte{"missing": nil, "flipped": flipped, "cut": good[:len(good)/2]} {
+	for how, b := range map[string][]byte{"missing": nil, "flipped": flipped, "cut": good[:30]} {
 		store.Replace(packs[0].Name(), b)
 		content, err := w.c.ReadChunk(t.Context(), w.v, both)
 		if err != nil || string(content) != "oak" {
 			t.Errorf("%s: %q, %v", how, content, err)
 		}
 	}
+	store.Replace(packs[0].Name(), flipped)
 	store.Replace(packs[1].Name(), nil)
 	for _, id := range []seal.Hash{both, alone} {
 		if _, err := w.c.ReadChunk(t.Context(), w.v, id); !errors.Is(err, vault.ErrDamaged) {

@@ -5,6 +5,7 @@ import (
 	"cmp"
 	"context"
 	"errors"
+	"fmt"
 	"slices"
 
 	"holm.example/engine/storage"
@@ -58,7 +59,7 @@ func (c *check) judge(ctx context.Context, p *vault.Pack, size int64, listed boo
 	case err == nil && known <= c.depth():
 		return 0
 	case err != nil && proves(err) && c.again(ctx, p, size, listed):
-		return at
+		return max(at, known)
 	}
 	return known
 }
@@ -95,7 +96,7 @@ func (c *check) settleBad() error {
 	}
 	if _, err := vault.Find(c.ctx, c.Vault.Store, &c.Vault.ID); err != nil {
 		if errors.Is(err, vault.ErrNoVault) || !errors.Is(err, vault.ErrDamaged) {
-			return errors.Join(storage.ErrUnreachable, err)
+			return fmt.Errorf("the vault is not there any more: %w: %w", storage.ErrUnreachable, err)
 		}
 		c.report.Bad = c.Bad
 	}
