@@ -7,7 +7,9 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
+	"time"
 
 	"holm.example/engine/storage"
 	"holm.example/engine/storage/storagetest"
@@ -262,6 +264,52 @@ func TestFileOfAnotherDeviceIsRepairedThereOrHereIfItIsHereToo(t *testing.T) {
 	}
 }
 
+// stopped backs up until the first file is read, and makes no snapshot.
+func (w *worn) stopped() {
+	w.t.Helper()
+	now := time.Now().Add(w.ahead)
+	w.at = func() time.Time { now = now.Add(200 * time.Millisecond); return now }
+	w.with(w.data, func(e *Engine) {
+		stop := make(chan struct{})
+		once := sync.OnceFunc(func() { close(stop) })
+		_, err := e.Backup(w.t.Context(), BackupOptions{Paths: []string{w.src}, Stop: stop, Progress: func(p Progress) {
+			if p.Files == 1 && p.Bytes == 3000 {
+				once()
+			}
+		}})
+		if !errors.Is(err, ErrStopped) {
+			w.t.Fatalf("stopped: %v", err)
+		}
+	})
+	w.at = nil
+}
+
+func TestLossIsOneIfASnapshotHasItOrTheNextOneWill(t *testing.T) {
+	w := newWorn(t)
+	w.write("a", noise(1, 3000))
+	w.write("b", noise(2, 3000))
+	w.stopped()
+	if n := len(w.packs()); n != 1 {
+		t.Fatalf("%d packs", n)
+	}
+	first := w.packs()[0]
+	whole := w.store.Clone()
+	w.wear(first, "missing")
+	r := w.checks(w.data, CheckOptions{})
+	if len(r.Problems) != 1 || len(r.LostFiles) != 1 || !strings.HasSuffix(r.LostFiles[0].Path, "src/a") || strings.Contains(says(r.LostFiles), "snapshot") {
+		t.Errorf("of the next snapshot: %+v", r)
+	}
+	w.store = whole
+	w.write("a", noise(3, 3000))
+	w.backup(w.data)
+	w.wear(first, "missing")
+	r = w.checks(w.data, CheckOptions{})
+	if len(r.Problems) > 0 || len(r.Warnings) != 1 || r.DamagedFiles != 0 || !strings.Contains(says(r.Warnings), "no file needs them") {
+		t.Errorf("of no snapshot: %+v", r)
+	}
+	sameTrees(t, image(t, w.src), image(t, w.restore(w.data, "")))
+}
+
 func TestBackupAfterACheckStoresAgainWhatAVanishedPackHad(t *testing.T) {
 	for _, forgotten := range []bool{false, true} {
 		w := newWorn(t)
@@ -366,9 +414,14 @@ func TestStoreThatCannotReadMakesNoPackBad(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	e.vault.Store = &storagetest.Memory{}
+	away := &storagetest.Memory{}
+	e.vault.Store = away
 	if _, err := e.Check(t.Context(), CheckOptions{}); !errors.Is(err, ErrUnreachable) || len(e.bad) > 0 {
 		t.Errorf("taken away: %v, %v", e.bad, err)
+	}
+	away.Replace(vault.ConfigName, []byte("{}"))
+	if _, err := e.Check(t.Context(), CheckOptions{}); err != nil || len(e.bad) > 0 {
+		t.Errorf("another in its place: %v, %v", e.bad, err)
 	}
 	if err := e.Close(); err != nil {
 		t.Error(err)
