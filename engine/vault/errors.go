@@ -11,8 +11,8 @@ var (
 	// ErrDamaged is returned when an object of the store is not what its
 	// device wrote: changed, truncated, swapped or missing.
 	ErrDamaged = errors.New("damaged object")
-	// ErrUnread is returned, with ErrDamaged, when the store could not read an
-	// object: a disk with a fault, a right that is missing, an answer that was
+	// ErrUnread is returned, with ErrDamaged, when the store could not read a
+	// range of an object: a disk with a fault, a right that is missing, an answer that was
 	// cut. Nobody has seen bytes that are wrong, and it may pass.
 	ErrUnread = errors.New("cannot be read")
 	// ErrNewer is returned for what only a later version of holm understands.

@@ -185,9 +185,6 @@ func objectError(name string, err error) error {
 	if outOfReach(err) {
 		return fmt.Errorf("reading %s: %w", name, err)
 	}
-	if !errors.Is(err, storage.ErrNotFound) && !errors.Is(err, storage.ErrTooLarge) {
-		err = fmt.Errorf("%w: %w", ErrUnread, err)
-	}
 	return damaged(name, err)
 }
 
