@@ -261,11 +261,11 @@ func (e *Engine) whyDamaged(d *catalog.Device, marks []*catalog.Mark) error {
 	return fmt.Errorf("%s: %w", text, ErrDamaged)
 }
 
-func chunksAre(n int64) string {
+func chunks(n int64) string {
 	if n == 1 {
-		return "1 chunk is"
+		return "1 chunk"
 	}
-	return fmt.Sprintf("%d chunks are", n)
+	return fmt.Sprintf("%d chunks", n)
 }
 
 func countMarks(marks []*catalog.Mark) (n int) {
@@ -294,13 +294,13 @@ func (r *CheckReport) sort(losses []upkeep.Loss, repaired map[vault.PackID]bool,
 		case l.Err != nil:
 			rest = append(rest, Problem{p.Path, fmt.Errorf("%w; what is in it is not known", p.Err)})
 		case l.Lacking > 0 && needed:
-			rest = append(rest, Problem{p.Path, fmt.Errorf("%w; %d of its %s in no other pack", p.Err, l.Lacking, chunksAre(l.Chunks))})
+			rest = append(rest, Problem{p.Path, fmt.Errorf("%w; no other pack has %d of its %s", p.Err, l.Lacking, chunks(l.Chunks))})
 		case l.Lacking > 0:
-			r.Warnings = append(r.Warnings, Problem{p.Path, fmt.Errorf("%w; %d of its %s in no other pack, but no file needs them", p.Err, l.Lacking, chunksAre(l.Chunks))})
+			r.Warnings = append(r.Warnings, Problem{p.Path, fmt.Errorf("%w; no other pack has %d of its %s, but no file needs them", p.Err, l.Lacking, chunks(l.Chunks))})
 		case repaired[l.ID]:
-			r.Repaired = append(r.Repaired, fmt.Errorf("%w; all of its %s in other packs now", p.Err, chunksAre(l.Chunks)))
+			r.Repaired = append(r.Repaired, fmt.Errorf("%w; other packs have its %s now", p.Err, chunks(l.Chunks)))
 		default:
-			r.Warnings = append(r.Warnings, Problem{p.Path, fmt.Errorf("%w; all of its %s in other packs too", p.Err, chunksAre(l.Chunks))})
+			r.Warnings = append(r.Warnings, Problem{p.Path, fmt.Errorf("%w; other packs have its %s too", p.Err, chunks(l.Chunks))})
 		}
 	}
 	r.Problems = rest

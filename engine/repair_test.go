@@ -1,6 +1,7 @@
 package engine
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"os"
@@ -124,7 +125,7 @@ func TestDamagedPackIsStoredAgainFromTheSources(t *testing.T) {
 					if len(r.Problems) > 0 || len(r.Repaired) > 0 || len(r.LostFiles) > 0 {
 						t.Errorf("%s, %+v: %+v", data, o, r)
 					}
-					if o.ReadData && (len(r.Warnings) != 1 || r.Warnings[0].Path != pack || !strings.Contains(says(r.Warnings), "in other packs too")) {
+					if o.ReadData && (len(r.Warnings) != 1 || r.Warnings[0].Path != pack || !strings.Contains(says(r.Warnings), "other packs have its ")) {
 						t.Errorf("%s, %+v: warnings %s", data, o, says(r.Warnings))
 					}
 				}
@@ -207,7 +208,7 @@ func TestFileThatChangedAtItsSourceRemainsDamaged(t *testing.T) {
 	w.wear(pack, "missing")
 	for range 2 { // a second repair finds no more
 		r := w.checks(w.data, CheckOptions{Repair: true})
-		if len(r.Problems) != 1 || r.Problems[0].Path != pack || !strings.Contains(says(r.Problems), "in no other pack") {
+		if len(r.Problems) != 1 || r.Problems[0].Path != pack || !strings.Contains(says(r.Problems), "no other pack has ") {
 			t.Errorf("problems %s", says(r.Problems))
 		}
 		var names []string
@@ -282,6 +283,33 @@ func (w *worn) stopped() {
 		}
 	})
 	w.at = nil
+}
+
+// sector is a store on a disk that cannot read a part of one object.
+type sector struct {
+	storage.Store
+	name string
+}
+
+func (s sector) GetRange(ctx context.Context, name string, offset, length int64) ([]byte, error) {
+	if name == s.name && offset <= 500_000 && offset+length > 500_000 {
+		return nil, fmt.Errorf("object %s: %w", name, storage.ErrMedium)
+	}
+	return s.Store.GetRange(ctx, name, offset, length)
+}
+
+func TestPackWithABadSectorIsStoredAgain(t *testing.T) {
+	w := newWorn(t)
+	w.write("a", noise(1, 700_000))
+	w.backup(w.data)
+	w.wrap = func(storage.Store) storage.Store { return sector{w.store, w.packs()[0]} }
+	if r := w.checks(w.data, CheckOptions{ReadData: true}); len(r.Problems) != 1 || r.DamagedFiles != 1 || !errors.Is(r.Problems[0].Err, storage.ErrMedium) {
+		t.Errorf("before: %+v", r)
+	}
+	if r := w.checks(w.data, CheckOptions{Repair: true}); len(r.Problems) > 0 || len(r.Repaired) != 1 {
+		t.Errorf("repair: %+v", r)
+	}
+	sameTrees(t, image(t, w.src), image(t, w.restore(w.join("other"), "")))
 }
 
 func TestLossIsOneIfASnapshotHasItOrTheNextOneWill(t *testing.T) {

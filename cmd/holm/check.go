@@ -111,6 +111,9 @@ func (c checkAnswer) text() string {
 	if c.Warnings > 0 {
 		return text + "\nnothing is lost, but " + count(int64(c.Warnings), "pack is", "packs are") + " damaged\n"
 	}
+	if c.Stored > 0 {
+		return text + "\nnothing is lost any more\n"
+	}
 	return text + "\nthe vault is sound\n"
 }
 

@@ -43,8 +43,9 @@ func (c *check) depth() Depth {
 	return Listed
 }
 
-// proves reports whether an error is about bytes that are there and wrong, or
-// about an object that is not there: not about a store that could not read.
+// proves reports whether an error is about bytes that are there and wrong or
+// that a disk has lost, or about an object that is not there: not about a
+// store that could not read now.
 func proves(err error) bool {
 	return (errors.Is(err, vault.ErrDamaged) || errors.Is(err, vault.ErrNewer)) && !errors.Is(err, vault.ErrUnread)
 }

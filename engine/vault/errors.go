@@ -12,7 +12,7 @@ var (
 	// device wrote: changed, truncated, swapped or missing.
 	ErrDamaged = errors.New("damaged object")
 	// ErrUnread is returned, with ErrDamaged, when the store could not read a
-	// range of an object: a disk with a fault, a right that is missing, an answer that was
+	// range of an object: a right that is missing, an answer that was
 	// cut. Nobody has seen bytes that are wrong, and it may pass.
 	ErrUnread = errors.New("cannot be read")
 	// ErrNewer is returned for what only a later version of holm understands.
