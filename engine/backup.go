@@ -35,34 +35,44 @@ func (e *Engine) Backup(ctx context.Context, o BackupOptions) (BackupReport, err
 			paths = append(paths, abs)
 		}
 	}
+	err := e.committing(ctx, func() error { return e.run(ctx, paths, o, &report) })
+	report.Finished = e.now()
+	return report, err
+}
+
+// committing does something that commits, after it was found out that it may,
+// and again if another segment stood in its way.
+func (e *Engine) committing(ctx context.Context, do func() error) error {
 	if err := e.vault.Config.CheckWrite(); err != nil {
-		return report, err
+		return err
 	}
 	if err := storage.Probe(ctx, e.vault.Store, e.now()); err != nil {
-		return report, err
+		return err
 	}
 	if err := e.vault.RestoreConfig(ctx); err != nil {
-		return report, err
+		return err
 	}
 	for n := 1; ; n++ {
 		err := e.withCatalog(ctx, func() error {
 			if err := e.settle(ctx); err != nil {
 				return err
 			}
-			return e.run(ctx, paths, o, &report)
+			return do()
 		})
 		if !errors.Is(err, backup.ErrConflict) || n == maxConflicts {
-			report.Finished = e.now()
-			return report, err
+			return err
 		}
 	}
 }
 
-// run is one attempt at a backup.
-func (e *Engine) run(ctx context.Context, paths []string, o BackupOptions, report *BackupReport) (err error) {
-	w := &backup.Writer{Vault: e.vault, Catalog: e.catalog, Journal: e.state, Device: e.device, Random: e.random,
+// writer makes the writer of this device, which is to begin.
+func (e *Engine) writer() *backup.Writer {
+	return &backup.Writer{Vault: e.vault, Catalog: e.catalog, Journal: e.state, Device: e.device, Random: e.random,
 		Limits: e.limits, Spool: filepath.Join(e.dataDir, "spool"), Now: e.now}
-	defer func() { err = errors.Join(err, w.Close()) }()
+}
+
+// begin has a writer begin.
+func (e *Engine) begin(ctx context.Context, w *backup.Writer) error {
 	// Nobody but us writes there: whatever is temporary was left by a kill.
 	if err := durable.RemoveTemporary(e.dataDir, e.now()); err != nil {
 		e.note("clearing away what a killed run left: %v", err)
@@ -70,7 +80,14 @@ func (e *Engine) run(ctx context.Context, paths []string, o BackupOptions, repor
 	if err := w.Begin(ctx); err != nil {
 		return err
 	}
-	if err := e.adopt(ctx, w); err != nil {
+	return e.adopt(ctx, w)
+}
+
+// run is one attempt at a backup.
+func (e *Engine) run(ctx context.Context, paths []string, o BackupOptions, report *BackupReport) (err error) {
+	w := e.writer()
+	defer func() { err = errors.Join(err, w.Close()) }()
+	if err := e.begin(ctx, w); err != nil {
 		return err
 	}
 	q := backup.Request{Paths: paths, Label: o.Label, Own: e.ownDirectories(), Stop: o.Stop, Skipped: o.Skipped}

@@ -14,6 +14,7 @@
 //	lock             locked while an engine runs; says which process, since when
 //	state.1 state.2  vault, identity, last commit and intents (two copies)
 //	catalog/         what all devices have said; derived
+//	bad-packs        packs that check has found damaged or missing, if any; derived
 //	spool/           packs on their way; emptied at each start
 package engine
 
@@ -34,6 +35,7 @@ import (
 	"holm.example/engine/catalog"
 	"holm.example/engine/seal"
 	"holm.example/engine/storage"
+	"holm.example/engine/upkeep"
 	"holm.example/engine/vault"
 	"holm.example/internal/durable"
 )
@@ -54,6 +56,7 @@ type Engine struct {
 	limits  backup.Limits
 	stopped []catalog.Stop // journals that are not known to their end
 	said    mentions       // of what parity made good
+	bad     []upkeep.BadPack
 }
 
 // storeOf wraps the store of a vault; tests put faults there.
@@ -91,6 +94,7 @@ func open(ctx context.Context, o OpenOptions, wrap storeOf) (_ *Engine, err erro
 	if err := e.openVault(ctx, o, wrap); err != nil {
 		return nil, err
 	}
+	e.bad = loadBad(o.DataDir, e.note)
 	return e, e.openCatalog(ctx)
 }
 
@@ -207,7 +211,7 @@ func (e *Engine) follow(ctx context.Context) error {
 		}
 	}
 	e.stopped = stopped
-	return err
+	return errors.Join(err, e.avoid())
 }
 
 // withCatalog does something with the catalog, and again with a new one if

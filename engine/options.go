@@ -215,11 +215,14 @@ type CheckOptions struct {
 	ReadData bool
 	// Deep inflates everything as well and verifies every chunk id.
 	Deep bool
-	// Repair puts back the copies of vault.json before anything is checked.
+	// Repair puts back the copies of vault.json before anything is checked,
+	// reads every pack, and stores again what is in no whole one.
 	Repair bool
 	// Progress is called now and then, never by two goroutines at once; it may
 	// be nil.
 	Progress func(Progress)
+	// Repairing is Progress while the sources are read again.
+	Repairing func(Progress)
 }
 
 // CheckReport is what a check found.
@@ -239,6 +242,17 @@ type CheckReport struct {
 	// are: nothing of them is lost.
 	Problems   []Problem
 	Repairable int64
+	// LostFiles are the files whose content is lost with what is damaged, each
+	// state of one once, at most 1,000 of DamagedFiles.
+	LostFiles []Problem
+	// Warnings are damaged packs with which nothing is lost, and, if there are
+	// problems, sources that could not be read for repair.
+	Warnings []Problem
 	// Repaired are what was damaged and is whole again, each naming the object.
 	Repaired []error
+
+	RepairedChunks int64 // that were in no whole pack, and are now
+	LackingChunks  int64 // that are in no whole pack
+	DamagedFiles   int64
+	Unread         []Problem // sources that could not be read for repair
 }

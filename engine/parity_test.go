@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"maps"
+	"os"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -129,11 +130,76 @@ func TestDamageOfEveryObjectAtOnceCostsNothing(t *testing.T) {
 		t.Fatal(err)
 	}
 	whole(t, s, other, want, names...)
-	if r := s.backup(other); r.NewBytes != 0 {
+	// The next backup gives what the damaged packs have another copy.
+	if r := s.backup(other); r.NewBytes < 500_000 {
 		t.Errorf("%d bytes are stored again", r.NewBytes)
 	}
 	s.write("d", noise(4, 1000))
 	s.backup(s.data)
+	for _, name := range names {
+		if strings.HasPrefix(name, vault.PacksPrefix) {
+			store.Replace(name, nil)
+		}
+	}
+	sameTrees(t, want, image(t, s.restore(other, "")))
+}
+
+func TestRepairStoresAgainWhatParityMadeGoodWithoutItsSource(t *testing.T) {
+	for _, how := range []string{"flipped", "trailer flipped", "longer"} {
+		t.Run(how, func(t *testing.T) {
+			w := newWornOf(t, true)
+			w.write("dir/a", noise(1, 50_000))
+			w.write("b", noise(2, 3_000))
+			want := image(t, w.src)
+			w.backup(w.data)
+			if err := os.RemoveAll(w.src); err != nil {
+				t.Fatal(err)
+			}
+			pack := w.packs()[0]
+			w.wear(pack, how)
+			r := w.checks(w.data, CheckOptions{ReadData: true})
+			if len(r.Problems) != 1 || r.Problems[0].Path != pack || !errors.Is(r.Problems[0].Err, ErrRepairable) || r.Repairable != 1 ||
+				len(r.LostFiles) > 0 || len(r.Warnings) > 0 {
+				t.Fatalf("before: %+v", r)
+			}
+			r = w.checks(w.data, CheckOptions{Repair: true})
+			if len(r.Problems) > 0 || r.Repairable != 0 || len(r.Repaired) != 1 || !strings.Contains(r.Repaired[0].Error(), pack) || r.RepairedChunks == 0 {
+				t.Fatalf("repair: %+v", r)
+			}
+			if r = w.checks(w.data, CheckOptions{ReadData: true}); len(r.Problems) > 0 || len(r.Warnings) != 1 || len(w.packs()) != 2 {
+				t.Errorf("after: %+v, packs %q", r, w.packs())
+			}
+			w.wear(pack, "missing") // the disk goes on failing
+			sameTrees(t, want, image(t, w.restore(w.join("third"), "")))
+		})
+	}
+}
+
+func TestFilesOfAPackThatParityMakesGoodAreNotLost(t *testing.T) {
+	w := newWornOf(t, true)
+	w.write("a", noise(1, 30_000))
+	w.backup(w.data)
+	good := w.packs()[0]
+	w.write("b", noise(2, 30_000))
+	w.backup(w.data)
+	lost := w.packs()[1]
+	w.wear(good, "flipped")
+	w.wear(lost, "missing")
+	for range 2 { // from the packs that are remembered as bad, too
+		r := w.checks(w.data, CheckOptions{ReadData: true})
+		if len(r.Problems) != 2 || r.Repairable != 1 || r.DamagedFiles != 1 || len(r.LostFiles) != 1 || !strings.HasSuffix(r.LostFiles[0].Path, "/b") {
+			t.Errorf("%+v", r)
+		}
+	}
+	// A check that reads no data knows it still.
+	r := w.checks(w.data, CheckOptions{})
+	if len(r.Problems) != 2 || r.Repairable != 1 || r.DamagedFiles != 1 {
+		t.Errorf("without reading: %+v", r)
+	}
+	// The sources have both.
+	if r = w.checks(w.data, CheckOptions{Repair: true}); len(r.Problems) > 0 || len(r.Repaired) != 2 || r.LackingChunks != 0 {
+		t.Errorf("repair: %+v", r)
+	}
 }
 
 func TestRestoreNamesWhatWasRepairedOnce(t *testing.T) {

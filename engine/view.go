@@ -10,7 +10,6 @@ import (
 	"holm.example/engine/catalog"
 	"holm.example/engine/restore"
 	"holm.example/engine/source"
-	"holm.example/engine/upkeep"
 	"holm.example/engine/vault"
 	"holm.example/internal/durable"
 )
@@ -232,70 +231,4 @@ func (e *Engine) restore(ctx context.Context, o RestoreOptions, report *RestoreR
 		err = e.unsure(m, o.At)
 	}
 	return errors.Join(err, r.Damage)
-}
-
-// Check checks the vault. Damage is in the report's problems, each naming the
-// object and wrapping ErrDamaged; the error is one that ended the check.
-func (e *Engine) Check(ctx context.Context, o CheckOptions) (CheckReport, error) {
-	report := CheckReport{Started: e.now()}
-	if o.Repair {
-		var err error
-		if report.Repaired, err = e.repairConfig(ctx); err != nil {
-			report.Finished = e.now()
-			return report, err
-		}
-	}
-	err := e.withCatalog(ctx, func() error {
-		q := upkeep.Request{Vault: e.vault, Catalog: e.catalog, Own: e.state.Head(), ReadData: o.ReadData, Deep: o.Deep, Now: e.now}
-		if o.Progress != nil {
-			total, err := e.countPacks(o.ReadData || o.Deep)
-			if err != nil {
-				return err
-			}
-			q.Progress = func(object string, r *upkeep.Report) {
-				p := total
-				p.Path, p.Files, p.Bytes, p.ReadBytes, p.Problems = object, r.Packs, r.ReadBytes, r.ReadBytes, int64(len(r.Problems))
-				o.Progress(p)
-			}
-		}
-		r, err := upkeep.Check(ctx, q)
-		report.Devices, report.Segments, report.Entries, report.Packs = r.Devices, r.Segments, r.Entries, r.Packs
-		report.Chunks, report.ReadBytes, report.DeadPacks = r.Chunks, r.ReadBytes, r.DeadPacks
-		report.Problems, report.Repairable = nil, 0
-		for _, p := range r.Problems {
-			report.Problems = append(report.Problems, Problem{p.Object, p.Err})
-			if errors.Is(p.Err, ErrRepairable) {
-				report.Repairable++
-			}
-		}
-		return err
-	})
-	if err == nil {
-		var marks []catalog.Mark
-		marks, err = e.catalog.Marks()
-		report.Snapshots = int64(len(marks))
-	}
-	report.Finished = e.now()
-	return report, err
-}
-
-// repairConfig puts back the copies of vault.json that are missing or damaged,
-// and returns what was wrong with them.
-func (e *Engine) repairConfig(ctx context.Context) ([]error, error) {
-	wrong := e.vault.CheckConfig(ctx)
-	if len(wrong) == 0 {
-		return nil, nil
-	}
-	for _, err := range wrong {
-		if !errors.Is(err, ErrDamaged) {
-			return nil, err // of the store: nobody knows how the copy is
-		}
-	}
-	if err := e.vault.Config.CheckWrite(); err != nil {
-		return nil, err
-	}
-	if err := e.vault.RestoreConfig(ctx); err != nil {
-		return nil, err
-	}
-	return wrong, nil
 }

@@ -24,18 +24,24 @@ func newCheck(a *app) *cobra.Command {
 		Long: `Verify the vault: that every journal is whole and signed, and that everything a
 snapshot needs is there. With --read-data all data is read and every seal is
 opened, which finds every changed bit. With --read-data=deep everything is
-inflated and every chunk compared with its id too. With --repair a copy of
-vault.json that is missing or damaged is put back from the other one first;
-other damage stays as it is and is reported.
+inflated and every chunk compared with its id too.
 
-Damage is named object by object; the exit code is then 4, also if all of it is
-repairable from parity ("holm init"): then nothing is lost yet, a restore gives
-everything, and the disk is not to be trusted.`,
+With --repair a copy of vault.json that is missing or damaged is put back from
+the other one, all data is read, and what is in no whole pack is stored again:
+from what can still be read of the damaged packs, and else from the sources of
+this device, which are read as by a backup, but without a snapshot.
+
+Damage is named object by object, and so are the files that are lost by it; the
+exit code is then 4, also if all of it is repairable from parity ("holm init"):
+then nothing is lost yet, a restore gives everything, and the disk is not to be
+trusted. A damaged pack of which everything is in other packs as well is a
+warning.`,
 		Example: "  holm check\n  holm check --read-data\n  holm check --read-data=deep\n  holm check --repair",
 		GroupID: groupVault,
 		Args:    arguments(0, 0, ""),
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			o := engine.CheckOptions{Repair: repair, Progress: a.showProgress("check", "checking", "pack", "packs")}
+			o := engine.CheckOptions{Repair: repair, Progress: a.showProgress("check", "checking", "pack", "packs"),
+				Repairing: a.showRepair()}
 			switch depth {
 			case "":
 			case readSeals:
@@ -50,7 +56,7 @@ everything, and the disk is not to be trusted.`,
 	}
 	cmd.Flags().StringVar(&depth, "read-data", "", "read all data and open every seal; `deep`: verify every chunk id too")
 	cmd.Flags().Lookup("read-data").NoOptDefVal = readSeals
-	cmd.Flags().BoolVar(&repair, "repair", false, "put back damaged or missing copies of vault.json")
+	cmd.Flags().BoolVar(&repair, "repair", false, "store again what is damaged or missing")
 	return cmd
 }
 
@@ -68,14 +74,20 @@ type checkAnswer struct {
 	Problems  int    `json:"problems"`
 	// Repairable are those of the problems that cost nothing.
 	Repairable int64   `json:"repairable"`
+	Warnings   int     `json:"warnings"`
 	Repaired   int     `json:"repaired"`
+	Stored     int64   `json:"chunks_repaired"`
+	Lacking    int64   `json:"chunks_lacking"`
+	Lost       int64   `json:"files_damaged"`
 	Seconds    float64 `json:"seconds"`
 }
 
 func checked(r engine.CheckReport) checkAnswer {
 	return checkAnswer{
 		Type: "check", Devices: r.Devices, Segments: r.Segments, Snapshots: r.Snapshots, Entries: r.Entries, Packs: r.Packs,
-		DeadPacks: r.DeadPacks, Chunks: r.Chunks, BytesRead: r.ReadBytes, Problems: len(r.Problems), Repairable: r.Repairable, Repaired: len(r.Repaired), Seconds: r.Finished.Sub(r.Started).Seconds(),
+		DeadPacks: r.DeadPacks, Chunks: r.Chunks, BytesRead: r.ReadBytes, Problems: len(r.Problems), Repairable: r.Repairable,
+		Warnings: len(r.Warnings), Repaired: len(r.Repaired), Stored: r.RepairedChunks, Lacking: r.LackingChunks, Lost: r.DamagedFiles,
+		Seconds: r.Finished.Sub(r.Started).Seconds(),
 	}
 }
 
@@ -92,14 +104,42 @@ func (c checkAnswer) text() string {
 	if c.Repaired > 0 {
 		text += "\n" + count(int64(c.Repaired), "object was", "objects were") + " damaged or missing, and put back"
 	}
+	if c.Stored > 0 {
+		text += "\n" + count(c.Stored, "chunk", "chunks") + " stored again"
+	}
 	if c.Problems > 0 {
 		text += "\n" + count(int64(c.Problems), "object is", "objects are") + " damaged"
 		if c.Repairable > 0 {
 			text += ", of which parity makes " + strconv.FormatInt(c.Repairable, 10) + " good: nothing of that is lost"
 		}
+		if c.Lost > 0 && c.Repairable > 0 {
+			text += "; the content of " + count(c.Lost, "file", "files") + " is lost"
+		} else if c.Lost > 0 {
+			text += ", and the content of " + count(c.Lost, "file", "files") + " is lost"
+		}
 		return text + "\n"
 	}
+	if c.Warnings > 0 {
+		return text + "\nnothing is lost, but " + count(int64(c.Warnings), "pack is", "packs are") + " damaged\n"
+	}
+	if c.Stored > 0 {
+		return text + "\nnothing is lost any more\n"
+	}
 	return text + "\nthe vault is sound\n"
+}
+
+// showRepair is the progress of reading the sources again, which is another
+// work than checking.
+func (a *app) showRepair() func(engine.Progress) {
+	begun := false
+	show := a.showProgress("check", "repairing", "file", "files")
+	return func(p engine.Progress) {
+		if !begun {
+			begun = true
+			a.ui.endProgress()
+		}
+		show(p)
+	}
 }
 
 func (a *app) check(cmd *cobra.Command, o engine.CheckOptions) error {
@@ -112,18 +152,34 @@ func (a *app) check(cmd *cobra.Command, o engine.CheckOptions) error {
 		if err != nil {
 			return err
 		}
+		for _, w := range r.Warnings {
+			a.ui.warning(w.Path, w.Err)
+		}
 		a.report(r.Problems)
+		a.report(r.LostFiles)
+		if more := r.DamagedFiles - int64(len(r.LostFiles)); more > 0 {
+			a.ui.warn("%s more are not named", count(more, "file", "files"))
+		}
 		answer := checked(r)
 		if err := a.ui.summary(answer, answer.text()); err != nil {
 			return err
 		}
-		if len(r.Problems) == 0 {
-			return nil
+		if len(r.Problems) > 0 {
+			return &advised{fmt.Errorf("checking the vault: %w", engine.ErrDamaged), checkHint(r, o.Repair)}
 		}
-		err = fmt.Errorf("checking the vault: %w", engine.ErrDamaged)
-		if r.Repairable == int64(len(r.Problems)) {
-			err = &advised{err, "nothing is lost; copy the vault to a disk that can be trusted"}
-		}
-		return err
+		return nil
 	})
+}
+
+// checkHint is what can be done about the problems that a check has found.
+func checkHint(r engine.CheckReport, repaired bool) string {
+	switch {
+	case r.Repairable == int64(len(r.Problems)) && repaired:
+		return "nothing is lost; copy the vault to a disk that can be trusted"
+	case r.Repairable == int64(len(r.Problems)):
+		return `nothing is lost; copy the vault to a disk that can be trusted; "holm check --repair" stores again what damaged packs hold`
+	case repaired:
+		return "what is left is not on this device any more; another device, or a copy of the vault, may have it"
+	}
+	return `"holm check --repair" stores again what the vault or the sources of this device still hold`
 }

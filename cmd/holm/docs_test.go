@@ -55,7 +55,7 @@ func TestPageOfTheCommandLineHasEveryVerbFlagAndField(t *testing.T) {
 		t.Fatal("the page has no section about JSON")
 	}
 	for _, object := range []any{entered{}, snapshotAnswer{}, entryAnswer{}, matchAnswer{}, changeAnswer{}, diffAnswer{}, progressAnswer{},
-		wouldAnswer{}, problemAnswer{}, backupAnswer{}, restoreAnswer{}, dryAnswer{}, checkAnswer{}, versionAnswer{}} {
+		wouldAnswer{}, problemAnswer{}, warningAnswer{}, backupAnswer{}, restoreAnswer{}, dryAnswer{}, checkAnswer{}, versionAnswer{}} {
 		for _, name := range fields(reflect.TypeOf(object)) {
 			if name != "type" && !strings.Contains(json, "`"+name+"`") {
 				t.Errorf("the page does not have the field %s of %T", name, object)

@@ -142,6 +142,23 @@ func (u *ui) skipped(path, why string) {
 	}
 }
 
+// A warningAnswer is the JSON of something that is not as it should be, with
+// which nothing is lost.
+type warningAnswer struct {
+	Type string `json:"type"`
+	jsonName
+	Warning string `json:"warning"`
+}
+
+// warning tells of something with which nothing is lost.
+func (u *ui) warning(path string, err error) {
+	text := problemText(path, err)
+	u.note("warning: %s: %s", quoteName(path), text)
+	if u.json {
+		u.answer(warningAnswer{"warning", nameForJSON(path), text}, "")
+	}
+}
+
 // problemText is the text of a problem without the path, which is told anyhow.
 func problemText(path string, err error) string {
 	var pe *fs.PathError

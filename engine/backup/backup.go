@@ -64,6 +64,8 @@ type Request struct {
 	// Own are directories of holm itself whose contents are left out, under
 	// whatever name they are met.
 	Own []string
+	// NoMark writes no mark: what is read is for the next one.
+	NoMark bool
 	// Stop, once closed, ends the run at the next entry, or within a large
 	// file. What was read until then is committed, and the error is
 	// ErrStopped. It may be nil.
@@ -109,7 +111,7 @@ func Run(ctx context.Context, w *Writer, q Request) (*Report, error) {
 			scanned = append(scanned, src.ID)
 		}
 	}
-	if len(scanned) == 0 {
+	if len(scanned) == 0 || q.NoMark {
 		return report, w.Commit(ctx)
 	}
 	var id seal.ID

@@ -71,6 +71,11 @@ func sameNode(a, b *vault.Node) bool {
 		a.Special == b.Special && a.Major == b.Major && a.Minor == b.Minor
 }
 
+// sameContent reports whether two files have the same chunks.
+func sameContent(a, b *vault.Node) bool {
+	return a.SizeBytes == b.SizeBytes && a.Chunks.Level == b.Chunks.Level && slices.Equal(a.Chunks.IDs, b.Chunks.IDs)
+}
+
 // untouched reports whether a directory is as it was when it was put, its
 // attributes included: they do not change without the change time.
 func untouched(known, n *vault.Node) bool {

@@ -339,9 +339,16 @@ func (s *scanner) put(at vault.EntryName, node vault.Node, known *catalog.Entry)
 
 // file puts a file if it is new or changed.
 func (s *scanner) file(dir *source.Dir, path string, at vault.EntryName, e source.Entry, known *catalog.Entry) error {
-	if known != nil && unchanged(&known.Node, e) {
-		s.report.Unchanged++
-		return nil
+	same := known != nil && unchanged(&known.Node, e)
+	if same {
+		sound, err := s.w.sound(s.ctx, &known.Node)
+		if err != nil {
+			return err
+		}
+		if sound {
+			s.report.Unchanged++
+			return nil
+		}
 	}
 	if node, ok := s.other(e); ok {
 		return s.put(at, node, known)
@@ -362,6 +369,10 @@ func (s *scanner) file(dir *source.Dir, path string, at vault.EntryName, e sourc
 		s.report.Problems = append(s.report.Problems, Problem{s.fullPath(path), ErrChanged})
 	case err != nil:
 		return err
+	}
+	if same && sameContent(&known.Node, &node) {
+		s.report.Unchanged++ // only its chunks were lacking
+		return nil
 	}
 	return s.put(at, node, known)
 }

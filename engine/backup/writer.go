@@ -111,11 +111,8 @@ func (w *Writer) Chunk(ctx context.Context, content []byte) (seal.Hash, error) {
 	if w.err != nil {
 		return id, w.err
 	}
-	if _, ok := w.pending[id]; ok {
-		return id, nil
-	}
-	_, known, err := w.Catalog.Chunk(id)
-	if err != nil || known {
+	held, err := w.Holds(id)
+	if err != nil || held {
 		w.err = err
 		return id, err
 	}
@@ -138,6 +135,25 @@ func (w *Writer) Chunk(ctx context.Context, content []byte) (seal.Hash, error) {
 	w.NewBytes += int64(len(content))
 	w.commitIfFull(ctx)
 	return id, w.err
+}
+
+// Holds reports whether the vault has a chunk, or will have it with the open
+// transaction. One that only packs to be avoided have is as good as none.
+func (w *Writer) Holds(id seal.Hash) (bool, error) {
+	if _, ok := w.pending[id]; ok {
+		return true, nil
+	}
+	return w.Catalog.Holds(id)
+}
+
+// sound reports whether the vault holds all of a file, as far as packs to be
+// avoided are known.
+func (w *Writer) sound(ctx context.Context, n *vault.Node) (bool, error) {
+	if !w.Catalog.Avoids() {
+		return true, nil
+	}
+	lacks, err := w.Catalog.Lacks(ctx, w.Vault, n.Chunks, w.Holds)
+	return !lacks, err
 }
 
 func (w *Writer) openPack() {

@@ -22,6 +22,7 @@
 //	g  device ‖ directory ‖ name → id of the directory that was there last
 //	w  device ‖ directory → where it is placed, or that it is detached
 //	c  chunk id → number of a pack, offset, length
+//	x  chunk id ‖ number of another pack that has it → offset, length there
 //	p  number → what one needs to read from the pack
 //	i  device ‖ seq ‖ random of a pack → number
 //	n  'p' or 'c' → how many packs or chunks there are
@@ -38,6 +39,7 @@ import (
 	"fmt"
 	"hash/crc32"
 	"os"
+	"sync/atomic"
 
 	"holm.example/engine/seal"
 	"holm.example/engine/vault"
@@ -45,7 +47,7 @@ import (
 )
 
 // version changes whenever the records do, or what this holm can fold.
-const version = 5
+const version = 6
 
 var (
 	// ErrDamaged is returned when the catalog file does not hold what was
@@ -73,13 +75,17 @@ const (
 	bucketGone     bucket = 'g'
 	bucketWhere    bucket = 'w'
 	bucketChunks   bucket = 'c'
+	bucketOthers   bucket = 'x'
 	bucketPacks    bucket = 'p'
 	bucketPackIDs  bucket = 'i'
 	bucketCounts   bucket = 'n'
 )
 
 // Catalog is an open catalog. It is safe for use by several goroutines.
-type Catalog struct{ *store }
+type Catalog struct {
+	*store
+	avoided atomic.Pointer[map[uint64]struct{}] // numbers of packs; see Avoid
+}
 
 // Open opens the catalog of a vault in a directory, or makes an empty one. One
 // that cannot be used is set aside first, and note is told so in one line.
@@ -114,7 +120,7 @@ func open(path string, id seal.Hash) (*Catalog, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &Catalog{s}, nil
+	return &Catalog{store: s}, nil
 }
 
 // Close closes the catalog.

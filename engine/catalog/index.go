@@ -19,7 +19,8 @@ type Address struct {
 }
 
 // packAdd numbers a pack and indexes its chunks. A chunk that has an address
-// keeps it.
+// keeps it, and gets a further one. Of the chunks of one id in a pack the
+// first counts.
 func (f *fold) packAdd(o *vault.PackAdd) error {
 	p := vault.NewPack(f.device, f.seq, o)
 	idKey := packKey(p.ID)
@@ -38,17 +39,21 @@ func (f *fold) packAdd(o *vault.PackAdd) error {
 		return err
 	}
 	var added uint64
-	for _, c := range addressed(o.Chunks) {
-		if _, known := get(f.t, bucketChunks, c.id[:]); known {
+	list := addressed(o.Chunks)
+	for i, c := range list {
+		if i > 0 && list[i-1].id == c.id {
 			continue
 		}
-		value := binary.AppendUvarint(nil, number)
-		value = binary.AppendUvarint(value, c.offset)
-		value = binary.AppendUvarint(value, uint64(c.sizeBytes))
-		if err := put(f.t, bucketChunks, c.id[:], value); err != nil {
+		value := binary.AppendUvarint(binary.AppendUvarint(nil, c.offset), uint64(c.sizeBytes))
+		if _, known := get(f.t, bucketChunks, c.id[:]); known {
+			err = put(f.t, bucketOthers, join(c.id[:], key), value)
+		} else {
+			added++
+			err = put(f.t, bucketChunks, c.id[:], append(binary.AppendUvarint(nil, number), value...))
+		}
+		if err != nil {
 			return err
 		}
-		added++
 	}
 	_, err = count(f.t, byte(bucketChunks), added)
 	return err
@@ -83,19 +88,6 @@ func parsePack(f fields) (*vault.Pack, error) {
 		p.Frames = append(p.Frames, uint32(f.uv()))
 	}
 	return p, f.end("pack")
-}
-
-// Chunk returns the address of a chunk.
-func (c *Catalog) Chunk(id seal.Hash) (a Address, known bool, err error) {
-	err = c.view(func(t *tx) error {
-		var f fields
-		if f, known = get(t, bucketChunks, id[:]); !known {
-			return nil
-		}
-		a = Address{f.uv(), f.uv(), uint32(f.uv())}
-		return f.end("chunk")
-	})
-	return a, known, err
 }
 
 // packAt returns the pack with that number, as it stands in a key.
@@ -136,10 +128,14 @@ func (c *Catalog) CheckPack(device seal.ID, seq uint64, add *vault.PackAdd) erro
 		number := binary.BigEndian.Uint64(key)
 		list := addressed(add.Chunks)
 		for i, chunk := range list {
-			f, known := get(t, bucketChunks, chunk.id[:])
-			a := Address{f.uv(), f.uv(), uint32(f.uv())}
-			first := i == 0 || list[i-1].id != chunk.id // of its chunks with that id, which counts
-			if !known || f.bad || a.Pack == number && first && (a.Offset != chunk.offset || a.SizeBytes != chunk.sizeBytes) {
+			if i > 0 && list[i-1].id == chunk.id {
+				continue // of its chunks with that id the first counts
+			}
+			a, known, err := firstAddress(t, chunk.id)
+			if known && err == nil && a.Pack != number {
+				a, known, err = addressIn(t, chunk.id, key)
+			}
+			if err != nil || !known || a != (Address{number, chunk.offset, chunk.sizeBytes}) {
 				return differs
 			}
 		}

@@ -14,15 +14,28 @@ func missing(id seal.Hash) error {
 	return fmt.Errorf("chunk %x: no pack has it: %w", id[:8], vault.ErrDamaged)
 }
 
-// ReadChunk reads one chunk from the vault and verifies its id.
+// ReadChunk reads one chunk from the vault and verifies its id. If it is
+// damaged or missing where it is looked for first, its other addresses serve.
 func (c *Catalog) ReadChunk(ctx context.Context, v *vault.Vault, id seal.Hash) ([]byte, error) {
-	a, known, err := c.Chunk(id)
+	list, err := c.Addresses(id)
 	if err != nil {
 		return nil, err
 	}
-	if !known {
-		return nil, missing(id)
+	first := missing(id)
+	for i, a := range list {
+		content, err := c.readAt(ctx, v, id, a)
+		if err == nil || !errors.Is(err, vault.ErrDamaged) {
+			return content, err
+		}
+		if i == 0 {
+			first = err
+		}
 	}
+	return nil, first
+}
+
+// readAt reads one chunk at one of its addresses.
+func (c *Catalog) readAt(ctx context.Context, v *vault.Vault, id seal.Hash, a Address) ([]byte, error) {
 	p, err := c.Pack(a.Pack)
 	if err != nil {
 		return nil, err
@@ -85,20 +98,53 @@ func (c *Catalog) eachID(ctx context.Context, v *vault.Vault, list vault.Chunks,
 			}
 			continue
 		}
-		piece, err := c.ReadChunk(ctx, v, id)
+		below, err := c.listBelow(ctx, v, list, id)
 		if err != nil {
 			return err
-		}
-		if len(piece) > vault.ListPiece*len(id) || len(piece)%len(id) != 0 {
-			return fmt.Errorf("list chunk %x of %d bytes: %w", id[:8], len(piece), vault.ErrDamaged)
-		}
-		below := vault.Chunks{Level: list.Level - 1}
-		for ; len(piece) > 0; piece = piece[len(id):] {
-			below.IDs = append(below.IDs, seal.Hash(piece[:len(id)]))
 		}
 		if err := c.eachID(ctx, v, below, f); err != nil {
 			return err
 		}
 	}
 	return nil
+}
+
+// listBelow reads a list chunk of a list.
+func (c *Catalog) listBelow(ctx context.Context, v *vault.Vault, list vault.Chunks, id seal.Hash) (vault.Chunks, error) {
+	below := vault.Chunks{Level: list.Level - 1}
+	piece, err := c.ReadChunk(ctx, v, id)
+	if err != nil {
+		return below, err
+	}
+	if len(piece) > vault.ListPiece*len(id) || len(piece)%len(id) != 0 {
+		return below, fmt.Errorf("list chunk %x of %d bytes: %w", id[:8], len(piece), vault.ErrDamaged)
+	}
+	for ; len(piece) > 0; piece = piece[len(id):] {
+		below.IDs = append(below.IDs, seal.Hash(piece[:len(id)]))
+	}
+	return below, nil
+}
+
+// Lacks reports whether a chunk of a file, or a list chunk on the way to it,
+// is not held, or a list chunk is damaged.
+func (c *Catalog) Lacks(ctx context.Context, v *vault.Vault, list vault.Chunks, held func(seal.Hash) (bool, error)) (bool, error) {
+	for _, id := range list.IDs {
+		if ok, err := held(id); err != nil || !ok {
+			return err == nil, err
+		}
+		if list.Level == 0 {
+			continue
+		}
+		below, err := c.listBelow(ctx, v, list, id)
+		if errors.Is(err, vault.ErrDamaged) {
+			return true, nil
+		}
+		if err != nil {
+			return false, err
+		}
+		if lacks, err := c.Lacks(ctx, v, below, held); err != nil || lacks {
+			return lacks, err
+		}
+	}
+	return false, nil
 }

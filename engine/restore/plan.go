@@ -35,6 +35,7 @@ type piece struct {
 	at     catalog.Address
 	file   *file
 	offset int64
+	moved  bool // at is another address than the first that was tried
 }
 
 // file is a file that is not complete yet.
@@ -80,7 +81,7 @@ func (p *plan) add(g goal) error {
 	}
 	p.files[f] = struct{}{}
 	err := p.run.Catalog.EachChunk(p.run.ctx, p.run.Vault, &g.entry.Node, func(id seal.Hash, at catalog.Address, offset uint64) error {
-		p.pieces = append(p.pieces, piece{id, at, f, int64(offset)})
+		p.pieces = append(p.pieces, piece{id: id, at: at, file: f, offset: int64(offset)})
 		f.left++
 		if len(p.pieces) >= maxPieces {
 			return p.flush()
@@ -146,9 +147,7 @@ func (p *plan) flush() error {
 // readAll reads everything planned, each range of a pack once.
 func (p *plan) readAll() error {
 	pieces := p.pieces
-	slices.SortStableFunc(pieces, func(a, b piece) int {
-		return cmp.Or(cmp.Compare(a.at.Pack, b.at.Pack), cmp.Compare(a.at.Offset, b.at.Offset))
-	})
+	byAddress(pieces)
 	var group errgroup.Group
 	group.SetLimit(min(runtime.GOMAXPROCS(0), maxReaders))
 	var broken atomic.Bool
@@ -168,6 +167,12 @@ func (p *plan) readAll() error {
 	clear(p.pieces)
 	p.pieces = p.pieces[:0]
 	return err
+}
+
+func byAddress(pieces []piece) {
+	slices.SortStableFunc(pieces, func(a, b piece) int {
+		return cmp.Or(cmp.Compare(a.at.Pack, b.at.Pack), cmp.Compare(a.at.Offset, b.at.Offset))
+	})
 }
 
 // buffers are what one goroutine needs to read.
@@ -215,10 +220,20 @@ func adjacent(pieces []piece) int {
 
 // read reads the frames of adjacent pieces once, and writes the pieces.
 func (p *plan) read(pieces []piece) error {
+	left, err := p.readTogether(pieces)
+	if errors.Is(err, vault.ErrDamaged) {
+		return p.salvage(left)
+	}
+	return err
+}
+
+// readTogether is read up to the first damage; left are the pieces that it has
+// not written.
+func (p *plan) readTogether(pieces []piece) (left []piece, err error) {
 	r := p.run
 	pack, err := r.Catalog.Pack(pieces[0].at.Pack)
 	if err != nil {
-		return err
+		return pieces, err
 	}
 	first, last := pieces[0].at.Offset/vault.FrameSize, uint64(0)
 	for _, q := range pieces {
@@ -259,10 +274,7 @@ func (p *plan) read(pieces []piece) error {
 	r.mu.Lock()
 	r.report.ReadBytes += sealed
 	r.mu.Unlock()
-	if errors.Is(err, vault.ErrDamaged) {
-		return p.salvage(pieces)
-	}
-	return err
+	return pieces, err
 }
 
 // write verifies a chunk and writes it wherever it goes; it returns how many
@@ -279,23 +291,6 @@ func (p *plan) write(pieces []piece, content []byte) (n int, err error) {
 		n++
 	}
 	return n, nil
-}
-
-// salvage reads pieces one by one after reading them together found damage.
-func (p *plan) salvage(pieces []piece) error {
-	for _, q := range pieces {
-		content, err := p.run.Catalog.ReadChunk(p.run.ctx, p.run.Vault, q.id)
-		switch {
-		case errors.Is(err, vault.ErrDamaged):
-			err = p.give(q.file, err)
-		case err == nil:
-			err = p.writePiece(q, content)
-		}
-		if err != nil {
-			return err
-		}
-	}
-	return nil
 }
 
 // give takes one piece of a file for lost.

@@ -230,9 +230,17 @@ func (d *Dir) GetRange(ctx context.Context, name string, offset, length int64) (
 	}
 	b := make([]byte, length)
 	if _, err := io.ReadFull(io.NewSectionReader(f, offset, length), b); err != nil {
-		return nil, fmt.Errorf("object %s: %w", name, err)
+		return nil, readError(name, err)
 	}
 	return b, nil
+}
+
+// readError is the error of reading an object that is open.
+func readError(name string, err error) error {
+	if isMedium(err) {
+		err = fmt.Errorf("%w: %w", ErrMedium, err)
+	}
+	return fmt.Errorf("object %s: %w", name, err)
 }
 
 // Delete implements Store.

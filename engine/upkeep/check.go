@@ -7,6 +7,9 @@
 // What it finds names the object, and is vault.ErrRepairable if parity makes it good; a catalog that differs is
 // catalog.ErrDamaged, and no damage of the vault. It writes nothing, and what
 // it holds in memory does not grow with the number of packs and chunks.
+//
+// Losses says what only damaged packs have, and Salvage reads what can still
+// be read of one.
 package upkeep
 
 import (
@@ -37,6 +40,7 @@ type Request struct {
 	Own      vault.Head // what this device knows to have committed
 	ReadData bool       // open every seal
 	Deep     bool       // inflate everything and compute every chunk id
+	Bad      []BadPack  // found by earlier checks
 	Now      func() time.Time
 	// Progress is called at most every tenth of a second, never by two
 	// goroutines at once; it may be nil.
@@ -59,6 +63,11 @@ type Report struct {
 	ReadBytes int64
 	DeadPacks int64
 	Problems  []Problem
+	// Bad are the packs that are damaged or missing for sure, each a problem
+	// too, in the order of their names; not those that the store could not read
+	// now, unless they were known to be. Of more than MaxBad, the rest are
+	// problems only.
+	Bad []BadPack
 }
 
 // check is one check under way.
@@ -66,16 +75,20 @@ type check struct {
 	Request
 	ctx    context.Context
 	report *Report
-	mu     sync.Mutex // guards report and told while packs are checked
-	told   time.Time
-	small  []smallFile // of the segment that is being checked
+	known  map[vault.PackID]BadPack // Bad of the request
+
+	mu       sync.Mutex // guards report, told and repaired while packs are checked
+	told     time.Time
+	repaired map[string]bool // objects that parity made good
+
+	small []smallFile // of the segment that is being checked
 }
 
 // Check checks the vault. The error is one that ended the check: of the store,
 // of the catalog or of the context; damage is in the report.
 func Check(ctx context.Context, q Request) (*Report, error) {
 	c := &check{Request: q, ctx: ctx, report: &Report{}}
-	c.Vault = q.Vault.Strict(c.repairable)
+	c.repaired, c.Vault = map[string]bool{}, q.Vault.Strict(c.repairable)
 	if err := q.Catalog.Verify(ctx); err != nil {
 		return c.report, err
 	}
@@ -103,7 +116,8 @@ func Check(ctx context.Context, q Request) (*Report, error) {
 func (c *check) repairable(object string, err error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if !c.reported(object) {
+	if !c.repaired[object] {
+		c.repaired[object] = true
 		c.report.Problems = append(c.report.Problems, Problem{object, err})
 	}
 }

@@ -2,6 +2,7 @@ package upkeep
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"iter"
 	"runtime"
@@ -10,6 +11,7 @@ import (
 
 	"golang.org/x/sync/errgroup"
 
+	"holm.example/engine/seal"
 	"holm.example/engine/storage"
 	"holm.example/engine/vault"
 )
@@ -71,6 +73,10 @@ func (c *check) allPacks() error {
 		return err
 	}
 	c.report.Chunks = count
+	c.known = map[vault.PackID]BadPack{}
+	for _, b := range c.Bad {
+		c.known[b.ID] = b
+	}
 	group, ctx := errgroup.WithContext(c.ctx)
 	group.SetLimit(min(runtime.GOMAXPROCS(0), maxWorkers))
 	next, stop := iter.Pull2(c.Vault.Store.List(c.ctx, vault.PacksPrefix))
@@ -99,6 +105,9 @@ func (c *check) allPacks() error {
 	}
 	c.report.DeadPacks = l.extra
 	slices.SortStableFunc(c.report.Problems, func(a, b Problem) int { return strings.Compare(a.Object, b.Object) })
+	if err == nil {
+		err = c.settleBad()
+	}
 	return err
 }
 
@@ -106,9 +115,17 @@ func (c *check) allPacks() error {
 func (c *check) onePack(ctx context.Context, p *vault.Pack, size int64, listed bool) error {
 	name := p.ID.Name()
 	c.count(name, func(r *Report) { r.Packs++ })
-	err := c.pack(ctx, name, p, size, listed)
+	read := func(i int) { c.count(name, func(r *Report) { r.ReadBytes += int64(p.Frames[i]) }) }
+	at, err := c.pack(ctx, name, p, size, listed, read)
+	bad := c.judge(ctx, p, size, listed, at, err)
+	if err == nil && bad.Depth > 0 && !(bad.Repairable && c.mended(name)) {
+		err = bad.earlier()
+	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
+	if bad.Depth > 0 && len(c.report.Bad) < MaxBad {
+		c.report.Bad = append(c.report.Bad, bad)
+	}
 	return c.found(name, err)
 }
 
@@ -121,39 +138,43 @@ func (c *check) count(object string, change func(*Report)) {
 }
 
 // pack checks that a pack is there, with its size, and reads it if asked to.
-func (c *check) pack(ctx context.Context, name string, p *vault.Pack, size int64, listed bool) error {
+// With an error it tells how deep one must look to find it.
+func (c *check) pack(ctx context.Context, name string, p *vault.Pack, size int64, listed bool, read func(frame int)) (Depth, error) {
 	if !listed {
-		return fmt.Errorf("%s: %w: %w", name, ErrMissing, vault.ErrDamaged)
+		return Listed, fmt.Errorf("%s: %w: %w", name, ErrMissing, vault.ErrDamaged)
 	}
 	if err := c.Vault.CheckSize(ctx, p, size); err != nil {
-		return err
+		return Listed, err
 	}
 	if !c.ReadData && !c.Deep {
-		return nil
+		return Listed, nil
 	}
-	if err := c.read(ctx, name, p); err != nil {
-		return err
+	if at, err := c.read(ctx, name, p, read); err != nil {
+		return at, err
 	}
-	return c.Vault.CheckTail(ctx, p)
+	return Seals, c.Vault.CheckTail(ctx, p)
 }
 
 // read reads a pack.
-func (c *check) read(ctx context.Context, name string, p *vault.Pack) error {
+func (c *check) read(ctx context.Context, name string, p *vault.Pack, read func(frame int)) (Depth, error) {
 	add, err := c.Vault.ReadTrailer(ctx, p.ID, c.Vault.ObjectSize(int64(p.SizeBytes)))
 	if err != nil {
-		return err
+		return Seals, err
 	}
 	if add.Epoch != p.Epoch || vault.NewPack(p.ID.Device, p.ID.Seq, add).Lists != p.Lists {
-		return fmt.Errorf("%s: trailer and segment disagree: %w", name, vault.ErrDamaged)
+		return Seals, fmt.Errorf("%s: trailer and segment disagree: %w", name, vault.ErrDamaged)
 	}
 	if len(p.Frames) == 0 {
-		return nil
+		return Seals, nil
 	}
-	read := func(i int) { c.count(name, func(r *Report) { r.ReadBytes += int64(p.Frames[i]) }) }
 	if !c.Deep {
-		return c.Vault.NewFrameReader().CheckSeals(ctx, p, read)
+		return Seals, c.Vault.NewFrameReader().CheckSeals(ctx, p, read)
 	}
-	return c.chunks(ctx, name, p, add.Chunks, read)
+	err = c.chunks(ctx, name, p, add.Chunks, read)
+	if errors.Is(err, seal.ErrSealed) {
+		return Seals, err
+	}
+	return Contents, err
 }
 
 // chunks computes the id of every chunk of a pack.

@@ -3,6 +3,7 @@ package vault
 import (
 	"context"
 	"encoding/binary"
+	"errors"
 	"fmt"
 	"io"
 	"slices"
@@ -172,6 +173,9 @@ func (v *Vault) readRange(ctx context.Context, name string, offset, length int64
 	b, err := v.Store.GetRange(ctx, name, offset, length)
 	if err == nil && int64(len(b)) != length {
 		err = fmt.Errorf("object %s: %d bytes, wanted %d: %w", name, len(b), length, storage.ErrShort)
+	}
+	if err != nil && !errors.Is(err, storage.ErrNotFound) && !errors.Is(err, storage.ErrMedium) {
+		err = fmt.Errorf("%w: %w", ErrUnread, err)
 	}
 	return b, err
 }
