@@ -37,7 +37,7 @@ const (
 // Walk shows everything at and below a path of the system, each directory in
 // the order of the bytes of its names, depth first. Symbolic links are shown
 // and not followed, the start included. Directories are listed, and what is in
-// them examined, by another goroutine a few hundred entries ahead; the visitor
+// them examined, by another goroutine up to 192 entries ahead; the visitor
 // is called by the caller's. For each level, and for a few directories ahead,
 // a handle and a list of names is held. Cancelling ctx ends the walk between
 // entries.
@@ -143,6 +143,11 @@ func (l *lister) add(s step) bool {
 func (l *lister) flush() bool {
 	l.full <- l.batch
 	select {
+	case <-l.done:
+		return false
+	default:
+	}
+	select {
 	case l.batch = <-l.empty:
 		return true
 	case <-l.done:
@@ -215,6 +220,7 @@ type walker struct {
 	l       *lister
 	open    []*listed // entered and not left
 	skipped *listed   // the directory that is left out, until it is left
+	rest    []step    // not taken when the walk ended early
 }
 
 // follow takes the steps that the lister makes.
@@ -222,7 +228,7 @@ func (w *walker) follow() error {
 	for batch := range w.l.full {
 		for i := range batch {
 			if err := w.take(&batch[i]); err != nil {
-				w.close(batch[i+1:])
+				w.rest = batch[i+1:]
 				return err
 			}
 		}
@@ -272,22 +278,19 @@ func (w *walker) show(s *step) error {
 	return w.v.Visit(s.dir.Dir, s.path, s.entry)
 }
 
-// end ends the lister and closes what is open.
+// end ends the lister, and closes what is open once that uses nothing any
+// more.
 func (w *walker) end() {
 	close(w.l.done)
 	for batch := range w.l.full {
-		w.close(batch)
+		w.rest = append(w.rest, batch...)
+	}
+	for i := range w.rest {
+		if w.rest[i].kind == enter {
+			w.rest[i].dir.Close()
+		}
 	}
 	for _, d := range w.open {
 		d.Close()
-	}
-}
-
-// close closes the directories that steps would have entered.
-func (w *walker) close(steps []step) {
-	for i := range steps {
-		if steps[i].kind == enter {
-			steps[i].dir.Close()
-		}
 	}
 }

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"runtime"
 	"strings"
 	"testing"
 )
@@ -81,6 +82,38 @@ func TestWalkClosesEveryDirectoryHoweverItEnds(t *testing.T) {
 				t.Errorf("%d directories are still open", n)
 			}
 		})
+	}
+}
+
+// impatient is a visitor that ends the walk at its first entry, once the
+// lister is within a directory further on.
+type impatient struct {
+	record
+	t    *testing.T
+	late string
+}
+
+func (v *impatient) Visit(*Dir, string, Entry) error {
+	for handles(v.t, v.late) == 0 {
+		runtime.Gosched()
+	}
+	return errStop
+}
+
+func TestWalkThatEndsEarlyTakesNoDirectoryAwayThatIsBeingListed(t *testing.T) {
+	dir := t.TempDir()
+	put(t, dir, "a", "x")
+	late := filepath.Join(dir, "b")
+	must(t, os.Mkdir(late, 0o755))
+	for i := range 3000 {
+		put(t, late, fmt.Sprintf("f%04d", i), "")
+	}
+	// Closing it meanwhile is a race, which the race detector sees.
+	if err := Walk(context.Background(), dir, &impatient{t: t, late: late}); !errors.Is(err, errStop) {
+		t.Errorf("the walk ended with %v", err)
+	}
+	if n := handles(t, dir); n != 0 {
+		t.Errorf("%d directories are still open", n)
 	}
 }
 
