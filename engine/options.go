@@ -215,7 +215,8 @@ type CheckOptions struct {
 	ReadData bool
 	// Deep inflates everything as well and verifies every chunk id.
 	Deep bool
-	// Repair puts back the copies of vault.json before anything is checked.
+	// Repair puts back the copies of vault.json and of the wrapped keys before
+	// anything is checked.
 	Repair bool
 	// Progress is called now and then, never by two goroutines at once; it may
 	// be nil.
@@ -232,8 +233,11 @@ type CheckReport struct {
 	Entries   int64
 	ReadBytes int64
 	DeadPacks int64 // packs that no segment names: space, not damage
-	Started   time.Time
-	Finished  time.Time
+	// SingleKeys are wrapped keys without a second copy, as earlier versions
+	// made them; Repair makes it.
+	SingleKeys int64
+	Started    time.Time
+	Finished   time.Time
 	// Problems are what is damaged, each naming the object; ErrRepairable is
 	// part of the error if parity makes it good. Repairable is how many these
 	// are: nothing of them is lost.

@@ -240,7 +240,7 @@ func (e *Engine) Check(ctx context.Context, o CheckOptions) (CheckReport, error)
 	report := CheckReport{Started: e.now()}
 	if o.Repair {
 		var err error
-		if report.Repaired, err = e.repairConfig(ctx); err != nil {
+		if report.Repaired, err = e.repairCopies(ctx); err != nil {
 			report.Finished = e.now()
 			return report, err
 		}
@@ -262,6 +262,7 @@ func (e *Engine) Check(ctx context.Context, o CheckOptions) (CheckReport, error)
 		report.Devices, report.Segments, report.Entries, report.Packs = r.Devices, r.Segments, r.Entries, r.Packs
 		report.Chunks, report.ReadBytes, report.DeadPacks = r.Chunks, r.ReadBytes, r.DeadPacks
 		report.Problems, report.Repairable = nil, 0
+		report.SingleKeys = r.SingleKeys
 		for _, p := range r.Problems {
 			report.Problems = append(report.Problems, Problem{p.Object, p.Err})
 			if errors.Is(p.Err, ErrRepairable) {
@@ -279,13 +280,10 @@ func (e *Engine) Check(ctx context.Context, o CheckOptions) (CheckReport, error)
 	return report, err
 }
 
-// repairConfig puts back the copies of vault.json that are missing or damaged,
-// and returns what was wrong with them.
-func (e *Engine) repairConfig(ctx context.Context) ([]error, error) {
+// repairCopies puts back the copies of vault.json and of the wrapped keys that
+// are missing or damaged, and returns what was wrong with them.
+func (e *Engine) repairCopies(ctx context.Context) ([]error, error) {
 	wrong := e.vault.CheckConfig(ctx)
-	if len(wrong) == 0 {
-		return nil, nil
-	}
 	for _, err := range wrong {
 		if !errors.Is(err, ErrDamaged) {
 			return nil, err // of the store: nobody knows how the copy is
@@ -297,5 +295,6 @@ func (e *Engine) repairConfig(ctx context.Context) ([]error, error) {
 	if err := e.vault.RestoreConfig(ctx); err != nil {
 		return nil, err
 	}
-	return wrong, nil
+	keys, err := e.vault.RestoreKeys(ctx)
+	return append(wrong, keys...), err
 }

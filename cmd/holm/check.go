@@ -25,8 +25,8 @@ func newCheck(a *app) *cobra.Command {
 snapshot needs is there. With --read-data all data is read and every seal is
 opened, which finds every changed bit. With --read-data=deep everything is
 inflated and every chunk compared with its id too. With --repair a copy of
-vault.json that is missing or damaged is put back from the other one first;
-other damage stays as it is and is reported.
+vault.json or of a wrapped key that is missing or damaged is put back from the
+other one first; other damage stays as it is and is reported.
 
 Damage is named object by object; the exit code is then 4, also if all of it is
 repairable from parity ("holm init"): then nothing is lost yet, a restore gives
@@ -50,7 +50,7 @@ everything, and the disk is not to be trusted.`,
 	}
 	cmd.Flags().StringVar(&depth, "read-data", "", "read all data and open every seal; `deep`: verify every chunk id too")
 	cmd.Flags().Lookup("read-data").NoOptDefVal = readSeals
-	cmd.Flags().BoolVar(&repair, "repair", false, "put back damaged or missing copies of vault.json")
+	cmd.Flags().BoolVar(&repair, "repair", false, "put back damaged or missing copies of vault.json and of the keys")
 	return cmd
 }
 
@@ -113,6 +113,9 @@ func (a *app) check(cmd *cobra.Command, o engine.CheckOptions) error {
 			return err
 		}
 		a.report(r.Problems)
+		if r.SingleKeys > 0 {
+			a.ui.note("%s no second copy yet; \"holm check --repair\" makes it", count(r.SingleKeys, "wrapped key has", "wrapped keys have"))
+		}
 		answer := checked(r)
 		if err := a.ui.summary(answer, answer.text()); err != nil {
 			return err

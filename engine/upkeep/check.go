@@ -58,7 +58,10 @@ type Report struct {
 	Chunks    int64
 	ReadBytes int64
 	DeadPacks int64
-	Problems  []Problem
+	// SingleKeys are wrapped keys without a second copy: no damage, but one
+	// flipped bit in them would be.
+	SingleKeys int64
+	Problems   []Problem
 }
 
 // check is one check under way.
@@ -84,11 +87,12 @@ func Check(ctx context.Context, q Request) (*Report, error) {
 			return c.report, err
 		}
 	}
-	keys, problems := q.Vault.CheckKeys(ctx)
-	if keys == 0 && len(problems) == 0 {
-		problems = append(problems, fmt.Errorf("%s: %w: %w", vault.KeysPrefix, ErrMissing, vault.ErrDamaged))
+	keys := q.Vault.CheckKeys(ctx)
+	if keys.Count == 0 && len(keys.Problems) == 0 {
+		keys.Problems = append(keys.Problems, fmt.Errorf("%s: %w: %w", vault.KeysPrefix, ErrMissing, vault.ErrDamaged))
 	}
-	for _, err := range problems {
+	c.report.SingleKeys = int64(keys.Single)
+	for _, err := range keys.Problems {
 		if err := c.found(vault.KeysPrefix, err); err != nil {
 			return c.report, err
 		}
