@@ -9,6 +9,7 @@ import (
 	"slices"
 
 	"holm.example/engine/backup"
+	"holm.example/engine/catalog"
 	"holm.example/engine/seal"
 	"holm.example/engine/storage"
 	"holm.example/engine/vault"
@@ -49,7 +50,9 @@ func (e *Engine) Backup(ctx context.Context, o BackupOptions) (BackupReport, err
 			if err := e.settle(ctx); err != nil {
 				return err
 			}
-			return e.run(ctx, paths, o, &report)
+			return e.onStanding(ctx, func(c *catalog.Catalog, doubtful bool) error {
+				return e.run(ctx, c, doubtful, paths, o, &report)
+			})
 		})
 		if !errors.Is(err, backup.ErrConflict) || n == maxConflicts {
 			report.Finished = e.now()
@@ -58,9 +61,9 @@ func (e *Engine) Backup(ctx context.Context, o BackupOptions) (BackupReport, err
 	}
 }
 
-// run is one attempt at a backup.
-func (e *Engine) run(ctx context.Context, paths []string, o BackupOptions, report *BackupReport) (err error) {
-	w := &backup.Writer{Vault: e.vault, Catalog: e.catalog, Journal: e.state, Device: e.device, Random: e.random,
+// run is one attempt at a backup, with a catalog of what stands.
+func (e *Engine) run(ctx context.Context, c *catalog.Catalog, doubtful bool, paths []string, o BackupOptions, report *BackupReport) (err error) {
+	w := &backup.Writer{Vault: e.vault, Catalog: c, Journal: e.state, Device: e.device, Random: e.random,
 		Limits: e.limits, Spool: filepath.Join(e.dataDir, "spool"), Now: e.now}
 	defer func() { err = errors.Join(err, w.Close()) }()
 	// Nobody but us writes there: whatever is temporary was left by a kill.
@@ -81,6 +84,7 @@ func (e *Engine) run(ctx context.Context, paths []string, o BackupOptions, repor
 				TotalFiles: last.Files, TotalBytes: last.Bytes, About: last.Files > 0, Problems: int64(len(r.Problems))})
 		}
 	}
+	q.Doubtful = doubtful
 	r, err := backup.Run(ctx, w, q)
 	report.Files, report.Directories, report.Others = r.Files, r.Directories, r.Others
 	report.Changed, report.Deleted, report.Bytes, report.ReadBytes = r.Changed, r.Deleted, r.Bytes, r.ReadBytes
@@ -164,7 +168,7 @@ func (e *Engine) settle(ctx context.Context) error {
 			return err
 		}
 	}
-	return e.checkHeads(ctx)
+	return e.checkKnown()
 }
 
 // checkOwn returns ErrLost if the vault does not hold our own journal as this
@@ -191,17 +195,6 @@ func (e *Engine) checkOwn(ctx context.Context) error {
 		return err
 	}
 	return nil
-}
-
-// checkHeads refuses to commit while a journal holds what this version does
-// not know, or is not any more what was folded of it.
-func (e *Engine) checkHeads(ctx context.Context) error {
-	for _, s := range e.stopped {
-		if errors.Is(s, ErrNewer) || errors.Is(s, ErrLost) {
-			return s
-		}
-	}
-	return e.catalog.CheckHeads(ctx, e.vault)
 }
 
 // becomeNew makes this data directory a new device that adopts what it knows
@@ -231,5 +224,5 @@ func (e *Engine) becomeNew(ctx context.Context) error {
 	if err := e.follow(ctx); err != nil {
 		return err
 	}
-	return e.checkHeads(ctx)
+	return e.checkKnown()
 }

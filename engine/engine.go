@@ -14,6 +14,7 @@
 //	lock             locked while an engine runs; says which process, since when
 //	state.1 state.2  vault, identity, last commit and intents (two copies)
 //	catalog/         what all devices have said; derived
+//	catalog-…/       while a journal is damaged: see beyond.go; removed after use
 //	spool/           packs on their way; emptied at each start
 package engine
 
@@ -54,6 +55,7 @@ type Engine struct {
 	limits  backup.Limits
 	stopped []catalog.Stop // journals that are not known to their end
 	said    mentions       // of what parity made good
+	beyond  *beyond        // what stands after gaps in them; nil until it is wanted
 }
 
 // storeOf wraps the store of a vault; tests put faults there.
@@ -191,6 +193,9 @@ func (e *Engine) catalogPath() string { return filepath.Join(e.dataDir, "catalog
 
 // openCatalog opens the catalog and brings it up to date with the vault.
 func (e *Engine) openCatalog(ctx context.Context) (err error) {
+	if err := e.clearAside(); err != nil {
+		return err
+	}
 	if e.catalog, err = catalog.Open(e.catalogPath(), e.vault.ID, e.note); err != nil {
 		return err
 	}
@@ -201,6 +206,9 @@ func (e *Engine) openCatalog(ctx context.Context) (err error) {
 // other journals go on.
 func (e *Engine) follow(ctx context.Context) error {
 	stopped, err := e.catalog.Follow(ctx, e.vault)
+	if forgetErr := e.forgetBeyond(); err == nil {
+		err = forgetErr // what was beyond may be whole now
+	}
 	if fmt.Sprint(stopped) != fmt.Sprint(e.stopped) {
 		for _, s := range stopped {
 			e.note("%v", s)
@@ -236,6 +244,7 @@ func (e *Engine) withCatalog(ctx context.Context, do func() error) error {
 // Close frees the data directory.
 func (e *Engine) Close() error {
 	var problems []error
+	problems = append(problems, e.forgetBeyond())
 	if e.catalog != nil {
 		problems = append(problems, e.catalog.Close())
 	}

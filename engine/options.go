@@ -128,6 +128,9 @@ type Snapshot struct {
 	DeviceName string
 	Label      string
 	Paths      []string // of its sources
+	// Incomplete says why the snapshot is not all that was backed up: a part of
+	// the journal before it cannot be read. Empty: it is complete.
+	Incomplete string
 }
 
 // ListOptions say what to list.

@@ -34,6 +34,7 @@ const (
 type scanner struct {
 	ctx    context.Context
 	w      *Writer
+	doubt  bool // Request.Doubtful
 	cutter *chunk.Cutter
 	source catalog.Source
 	own    own // what is left out
@@ -340,8 +341,10 @@ func (s *scanner) put(at vault.EntryName, node vault.Node, known *catalog.Entry)
 // file puts a file if it is new or changed.
 func (s *scanner) file(dir *source.Dir, path string, at vault.EntryName, e source.Entry, known *catalog.Entry) error {
 	if known != nil && unchanged(&known.Node, e) {
-		s.report.Unchanged++
-		return nil
+		if there, err := s.stands(&known.Node); there || err != nil {
+			s.report.Unchanged++
+			return err
+		}
 	}
 	if node, ok := s.other(e); ok {
 		return s.put(at, node, known)
@@ -364,6 +367,19 @@ func (s *scanner) file(dir *source.Dir, path string, at vault.EntryName, e sourc
 		return err
 	}
 	return s.put(at, node, known)
+}
+
+// stands reports whether the vault has the content of a file. Only where a
+// journal has lost a part there is reason to ask.
+func (s *scanner) stands(n *vault.Node) (bool, error) {
+	if !s.doubt {
+		return true, nil
+	}
+	err := s.w.Catalog.EachChunk(s.ctx, s.w.Vault, n, func(seal.Hash, catalog.Address, uint64) error { return nil })
+	if errors.Is(err, vault.ErrDamaged) {
+		return false, nil
+	}
+	return err == nil, err
 }
 
 // readError is an error of a source, as opposed to one of the vault.

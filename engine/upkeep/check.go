@@ -156,8 +156,14 @@ func (c *check) journals() error {
 			err = fmt.Errorf("%w, with a journal: %w", err, vault.ErrDamaged)
 		}
 		c.report.Devices++
+		gap := err != nil
 		if err := c.found(vault.JournalPrefix(id), err); err != nil {
 			return err
+		}
+		if gap {
+			if err := c.afterGap(id, end.Seq+2, j.Last); err != nil {
+				return err
+			}
 		}
 		ends[id] = end.Seq
 	}
