@@ -30,7 +30,7 @@ func (e *Engine) restoreRequest(ctx context.Context, o RestoreOptions, report *R
 		paths = []string{""}
 	}
 	q = restore.Request{Vault: e.vault, Catalog: e.of(m), Device: m.Device, At: m.At, To: o.To,
-		Overwrite: o.Overwrite, Keep: e.ownIDs(), Now: e.now}
+		Overwrite: o.Overwrite, NumericIDs: o.NumericIDs, Keep: e.ownIDs(), Now: e.now}
 	asked := map[string]int{} // a path that is named twice is restored once
 	for i, p := range paths {
 		hits, _, err := e.at(m, p)

@@ -170,6 +170,9 @@ type RestoreOptions struct {
 	// complete. Without it nothing that exists is touched: what would collide
 	// gets a suffix.
 	Overwrite bool
+	// NumericIDs restores owner and group by number, although the names that
+	// were stored may have other numbers here.
+	NumericIDs bool
 	// Count counts first what there is to do, so that Progress has totals.
 	Count bool
 	// Progress is called now and then, from one goroutine; it may be nil.
