@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"path/filepath"
 	"slices"
+	"sync"
 
 	"holm.example/engine/backup"
 	"holm.example/engine/catalog"
@@ -36,33 +37,63 @@ func (e *Engine) Backup(ctx context.Context, o BackupOptions) (BackupReport, err
 			paths = append(paths, abs)
 		}
 	}
+	before, end := until(ctx, o.Stop)
+	defer end()
+	err := e.backup(ctx, before, paths, o, &report)
+	if before.Err() != nil && ctx.Err() == nil && errors.Is(err, context.Canceled) {
+		err = ErrStopped
+	}
+	report.Finished = e.now()
+	return report, err
+}
+
+// until is a context that ends with ctx, and when stop is closed. end ends it.
+func until(ctx context.Context, stop <-chan struct{}) (before context.Context, end func()) {
+	before, cancel := context.WithCancel(ctx)
+	var group sync.WaitGroup
+	group.Go(func() {
+		select {
+		case <-stop:
+			cancel()
+		case <-before.Done():
+		}
+	})
+	return before, func() { cancel(); group.Wait() }
+}
+
+// backup is Backup. before is the context of what comes before the scan: there
+// is nothing to be committed yet, so it may end at any point.
+func (e *Engine) backup(ctx, before context.Context, paths []string, o BackupOptions, report *BackupReport) error {
 	if err := e.vault.Config.CheckWrite(); err != nil {
-		return report, err
+		return err
 	}
-	if err := storage.Probe(ctx, e.vault.Store, e.now()); err != nil {
-		return report, err
+	if err := storage.Probe(before, e.vault.Store, e.now()); err != nil {
+		return err
 	}
-	if err := e.vault.RestoreConfig(ctx); err != nil {
-		return report, err
+	if err := e.vault.RestoreConfig(before); err != nil {
+		return err
 	}
 	for n := 1; ; n++ {
-		err := e.withCatalog(ctx, func() error {
-			if err := e.settle(ctx); err != nil {
+		err := e.withCatalog(before, func() error {
+			if err := e.settle(before); err != nil {
 				return err
 			}
-			return e.onStanding(ctx, func(c *catalog.Catalog, doubtful bool) error {
-				return e.run(ctx, c, doubtful, paths, o, &report)
+			return e.onStanding(before, func(c *catalog.Catalog, doubtful bool) error {
+				err := e.run(ctx, before, c, doubtful, paths, o, report)
+				if err == nil && c != e.catalog {
+					err = e.follow(ctx) // what was committed
+				}
+				return err
 			})
 		})
 		if !errors.Is(err, backup.ErrConflict) || n == maxConflicts {
-			report.Finished = e.now()
-			return report, err
+			return err
 		}
 	}
 }
 
 // run is one attempt at a backup, with a catalog of what stands.
-func (e *Engine) run(ctx context.Context, c *catalog.Catalog, doubtful bool, paths []string, o BackupOptions, report *BackupReport) (err error) {
+func (e *Engine) run(ctx, before context.Context, c *catalog.Catalog, doubtful bool, paths []string, o BackupOptions, report *BackupReport) (err error) {
 	w := &backup.Writer{Vault: e.vault, Catalog: c, Journal: e.state, Device: e.device, Random: e.random,
 		Limits: e.limits, Spool: filepath.Join(e.dataDir, "spool"), Now: e.now}
 	defer func() { err = errors.Join(err, w.Close()) }()
@@ -70,7 +101,7 @@ func (e *Engine) run(ctx context.Context, c *catalog.Catalog, doubtful bool, pat
 	if err := durable.RemoveTemporary(e.dataDir, e.now()); err != nil {
 		e.note("clearing away what a killed run left: %v", err)
 	}
-	if err := w.Begin(ctx); err != nil {
+	if err := w.Begin(before); err != nil {
 		return err
 	}
 	if err := e.adopt(ctx, w); err != nil {

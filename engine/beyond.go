@@ -171,10 +171,7 @@ func (e *Engine) onStanding(ctx context.Context, do func(c *catalog.Catalog, dou
 			return s
 		}
 	}
-	if err := do(c, true); err != nil {
-		return err
-	}
-	return e.follow(ctx) // what was committed
+	return do(c, true)
 }
 
 // lost are the journals that are not what was folded of them. The error is

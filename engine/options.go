@@ -85,8 +85,9 @@ type BackupOptions struct {
 	Paths []string
 	// Label is stored with the snapshot.
 	Label string
-	// Stop, once closed, ends the backup soon: what was read until then is
-	// committed, and the error is ErrStopped. It may be nil.
+	// Stop, once closed, ends the backup soon, also before it reads anything:
+	// what was read until then is committed, and the error is ErrStopped. It
+	// may be nil.
 	Stop <-chan struct{}
 	// Skipped is told what no backup can have, sockets for example, and why;
 	// it may be nil.
