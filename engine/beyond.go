@@ -167,8 +167,11 @@ func (e *Engine) onStanding(ctx context.Context, do func(c *catalog.Catalog, dou
 	}
 	own := e.state.Head()
 	for _, s := range stopped {
-		if errors.Is(s, ErrNewer) || s.Device == own.Device {
+		if errors.Is(s, ErrNewer) {
 			return s
+		}
+		if s.Device == own.Device {
+			return fmt.Errorf("our own journal: %w: %w", ErrLost, s)
 		}
 	}
 	return do(c, true)
