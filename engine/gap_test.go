@@ -27,7 +27,8 @@ type gapScene struct {
 func newGapScene(t *testing.T) *gapScene {
 	t.Helper()
 	g := &gapScene{store: &storagetest.Memory{}, images: map[string]map[string]string{}, texts: map[string]bool{}}
-	g.scene = newSceneOn(t, func(storage.Store) storage.Store { return g.store })
+	// Without parity: that would make good what is flipped or cut here.
+	g.scene = newSceneOf(t, func(storage.Store) storage.Store { return g.store }, false)
 	g.ahead = 1 << 42
 	g.other = filepath.Join(g.dir, "other")
 	if _, err := join(t.Context(), g.options(g.other), g.wrap); err != nil {
