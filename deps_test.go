@@ -21,6 +21,12 @@ type listed struct {
 	Dir        string
 	Imports    []string
 	Deps       []string
+	SFiles     []string // assembly
+	CgoFiles   []string
+	Module     *struct {
+		Path string
+		Main bool
+	}
 }
 
 // engineLevels are the arrows inside engine: a package may import packages of
@@ -56,7 +62,7 @@ var pure = []string{"engine/chunk", "engine/seal", "engine/vault", "repo/apt", "
 // list runs go list for one operating system.
 func list(t *testing.T, goos string, args ...string) []listed {
 	t.Helper()
-	cmd := exec.Command("go", append([]string{"list", "-json=ImportPath,Name,Doc,GoFiles,Dir,Imports,Deps"}, args...)...)
+	cmd := exec.Command("go", append([]string{"list", "-json=ImportPath,Name,Doc,GoFiles,Dir,Imports,Deps,SFiles,CgoFiles,Module"}, args...)...)
 	cmd.Env = append(os.Environ(), "GOOS="+goos, "CGO_ENABLED=0")
 	cmd.Stderr = os.Stderr
 	out, err := cmd.StdoutPipe()

@@ -7,8 +7,10 @@ import (
 	"fmt"
 	"path/filepath"
 	"slices"
+	"sync"
 
 	"holm.example/engine/backup"
+	"holm.example/engine/catalog"
 	"holm.example/engine/seal"
 	"holm.example/engine/storage"
 	"holm.example/engine/vault"
@@ -35,29 +37,58 @@ func (e *Engine) Backup(ctx context.Context, o BackupOptions) (BackupReport, err
 			paths = append(paths, abs)
 		}
 	}
-	err := e.committing(ctx, func() error { return e.run(ctx, paths, o, &report) })
+	before, end := until(ctx, o.Stop)
+	defer end()
+	err := e.committing(ctx, before, func(c *catalog.Catalog, doubtful bool) error {
+		return e.run(ctx, before, c, doubtful, paths, o, &report)
+	})
+	if before.Err() != nil && ctx.Err() == nil && errors.Is(err, context.Canceled) {
+		err = ErrStopped
+	}
 	report.Finished = e.now()
 	return report, err
 }
 
-// committing does something that commits, after it was found out that it may,
-// and again if another segment stood in its way.
-func (e *Engine) committing(ctx context.Context, do func() error) error {
+// until is a context that ends with ctx, and when stop is closed. end ends it.
+func until(ctx context.Context, stop <-chan struct{}) (before context.Context, end func()) {
+	before, cancel := context.WithCancel(ctx)
+	var group sync.WaitGroup
+	group.Go(func() {
+		select {
+		case <-stop:
+			cancel()
+		case <-before.Done():
+		}
+	})
+	return before, func() { cancel(); group.Wait() }
+}
+
+// committing does something that commits, with a catalog of what stands, after
+// it was found out that it may, and again if another segment stood in its way.
+// before is the context of what comes before the scan: there is nothing to be
+// committed yet, so it may end at any point.
+func (e *Engine) committing(ctx, before context.Context, do func(c *catalog.Catalog, doubtful bool) error) error {
 	if err := e.vault.Config.CheckWrite(); err != nil {
 		return err
 	}
-	if err := storage.Probe(ctx, e.vault.Store, e.now()); err != nil {
+	if err := storage.Probe(before, e.vault.Store, e.now()); err != nil {
 		return err
 	}
-	if err := e.vault.RestoreConfig(ctx); err != nil {
+	if err := e.vault.RestoreConfig(before); err != nil {
 		return err
 	}
 	for n := 1; ; n++ {
-		err := e.withCatalog(ctx, func() error {
-			if err := e.settle(ctx); err != nil {
+		err := e.withCatalog(before, func() error {
+			if err := e.settle(before); err != nil {
 				return err
 			}
-			return do()
+			return e.onStanding(before, func(c *catalog.Catalog, doubtful bool) error {
+				err := do(c, doubtful)
+				if err == nil && c != e.catalog {
+					err = e.follow(ctx) // what was committed
+				}
+				return err
+			})
 		})
 		if !errors.Is(err, backup.ErrConflict) || n == maxConflicts {
 			return err
@@ -66,8 +97,8 @@ func (e *Engine) committing(ctx context.Context, do func() error) error {
 }
 
 // writer makes the writer of this device, which is to begin.
-func (e *Engine) writer() *backup.Writer {
-	return &backup.Writer{Vault: e.vault, Catalog: e.catalog, Journal: e.state, Device: e.device, Random: e.random,
+func (e *Engine) writer(c *catalog.Catalog) *backup.Writer {
+	return &backup.Writer{Vault: e.vault, Catalog: c, Journal: e.state, Device: e.device, Random: e.random,
 		Limits: e.limits, Spool: filepath.Join(e.dataDir, "spool"), Now: e.now}
 }
 
@@ -83,11 +114,11 @@ func (e *Engine) begin(ctx context.Context, w *backup.Writer) error {
 	return e.adopt(ctx, w)
 }
 
-// run is one attempt at a backup.
-func (e *Engine) run(ctx context.Context, paths []string, o BackupOptions, report *BackupReport) (err error) {
-	w := e.writer()
+// run is one attempt at a backup, with a catalog of what stands.
+func (e *Engine) run(ctx, before context.Context, c *catalog.Catalog, doubtful bool, paths []string, o BackupOptions, report *BackupReport) (err error) {
+	w := e.writer(c)
 	defer func() { err = errors.Join(err, w.Close()) }()
-	if err := e.begin(ctx, w); err != nil {
+	if err := e.begin(before, w); err != nil {
 		return err
 	}
 	q := backup.Request{Paths: paths, Label: o.Label, Own: e.ownDirectories(), Stop: o.Stop, Skipped: o.Skipped}
@@ -98,6 +129,7 @@ func (e *Engine) run(ctx context.Context, paths []string, o BackupOptions, repor
 				TotalFiles: last.Files, TotalBytes: last.Bytes, About: last.Files > 0, Problems: int64(len(r.Problems))})
 		}
 	}
+	q.Doubtful = doubtful
 	r, err := backup.Run(ctx, w, q)
 	report.Files, report.Directories, report.Others = r.Files, r.Directories, r.Others
 	report.Changed, report.Deleted, report.Bytes, report.ReadBytes = r.Changed, r.Deleted, r.Bytes, r.ReadBytes
@@ -181,7 +213,7 @@ func (e *Engine) settle(ctx context.Context) error {
 			return err
 		}
 	}
-	return e.checkHeads(ctx)
+	return e.checkKnown()
 }
 
 // checkOwn returns ErrLost if the vault does not hold our own journal as this
@@ -208,17 +240,6 @@ func (e *Engine) checkOwn(ctx context.Context) error {
 		return err
 	}
 	return nil
-}
-
-// checkHeads refuses to commit while a journal holds what this version does
-// not know, or is not any more what was folded of it.
-func (e *Engine) checkHeads(ctx context.Context) error {
-	for _, s := range e.stopped {
-		if errors.Is(s, ErrNewer) || errors.Is(s, ErrLost) {
-			return s
-		}
-	}
-	return e.catalog.CheckHeads(ctx, e.vault)
 }
 
 // becomeNew makes this data directory a new device that adopts what it knows
@@ -248,5 +269,5 @@ func (e *Engine) becomeNew(ctx context.Context) error {
 	if err := e.follow(ctx); err != nil {
 		return err
 	}
-	return e.checkHeads(ctx)
+	return e.checkKnown()
 }

@@ -10,6 +10,7 @@ import (
 	"path/filepath"
 	"slices"
 
+	"holm.example/engine/catalog"
 	"holm.example/engine/seal"
 	"holm.example/engine/upkeep"
 	"holm.example/engine/vault"
@@ -103,8 +104,11 @@ func (e *Engine) setBad(list []upkeep.BadPack) error {
 func (e *Engine) avoid() error { return e.avoidAll(true) }
 
 // avoidAll is avoid, with or without those that parity makes good.
-func (e *Engine) avoidAll(repairable bool) error {
-	if len(e.bad) == 0 && !e.catalog.Avoids() {
+func (e *Engine) avoidAll(repairable bool) error { return e.avoidIn(e.catalog, repairable) }
+
+// avoidIn is avoidAll of another catalog.
+func (e *Engine) avoidIn(c *catalog.Catalog, repairable bool) error {
+	if len(e.bad) == 0 && !c.Avoids() {
 		return nil
 	}
 	ids := make([]vault.PackID, 0, len(e.bad))
@@ -113,7 +117,7 @@ func (e *Engine) avoidAll(repairable bool) error {
 			ids = append(ids, b.ID)
 		}
 	}
-	return e.catalog.Avoid(ids)
+	return c.Avoid(ids)
 }
 
 // avoiding does something with a catalog that avoids the packs that are bad,

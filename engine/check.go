@@ -32,7 +32,7 @@ func (e *Engine) Check(ctx context.Context, o CheckOptions) (CheckReport, error)
 func (e *Engine) checkAll(ctx context.Context, o CheckOptions, report *CheckReport) (err error) {
 	if o.Repair {
 		o.ReadData = true
-		if report.Repaired, err = e.repairConfig(ctx); err != nil {
+		if report.Repaired, err = e.repairCopies(ctx); err != nil {
 			return err
 		}
 	}
@@ -91,6 +91,7 @@ func (e *Engine) look(ctx context.Context, o CheckOptions, report *CheckReport) 
 	r, err := upkeep.Check(ctx, q)
 	report.Devices, report.Segments, report.Entries, report.Packs = r.Devices, r.Segments, r.Entries, r.Packs
 	report.Chunks, report.ReadBytes, report.DeadPacks = r.Chunks, r.ReadBytes, r.DeadPacks
+	report.SingleKeys = r.SingleKeys
 	report.Problems = nil
 	for _, p := range r.Problems {
 		report.Problems = append(report.Problems, Problem{p.Object, p.Err})
@@ -156,24 +157,24 @@ func lackingChunks(losses []upkeep.Loss) (chunks int64) {
 // What changed there since the last backup is stored with it; a mark of it is
 // for the next backup.
 func (e *Engine) refill(ctx context.Context, o CheckOptions, report *CheckReport) error {
-	return e.committing(ctx, func() (err error) {
-		w := e.writer()
+	return e.committing(ctx, ctx, func(c *catalog.Catalog, doubtful bool) (err error) {
+		w := e.writer(c)
 		defer func() { err = errors.Join(err, w.Close()) }()
 		if err := e.begin(ctx, w); err != nil {
 			return err
 		}
-		left, err := e.salvage(ctx, w)
+		left, err := e.salvage(ctx, c, w)
 		if err != nil {
 			return err
 		}
 		if !left {
 			return w.Commit(ctx)
 		}
-		sources, err := e.catalog.Sources(e.device.Card.Device)
+		sources, err := c.Sources(e.device.Card.Device)
 		if err != nil {
 			return err
 		}
-		q := backup.Request{Own: e.ownDirectories(), NoMark: true}
+		q := backup.Request{Own: e.ownDirectories(), NoMark: true, Doubtful: doubtful}
 		for _, s := range sources {
 			if s.System == runtime.GOOS {
 				q.Paths = append(q.Paths, s.Path)
@@ -195,12 +196,12 @@ func (e *Engine) refill(ctx context.Context, o CheckOptions, report *CheckReport
 
 // salvage stores again what can be read of bad packs, and reports whether they
 // have more that no other pack has.
-func (e *Engine) salvage(ctx context.Context, w *backup.Writer) (left bool, err error) {
+func (e *Engine) salvage(ctx context.Context, c *catalog.Catalog, w *backup.Writer) (left bool, err error) {
 	lacks := func(id seal.Hash) (bool, error) {
 		held, err := w.Holds(id)
 		return !held, err
 	}
-	err = upkeep.EachAdd(ctx, e.vault, e.catalog, e.bad, func(b upkeep.BadPack, add *vault.PackAdd, why error) error {
+	err = upkeep.EachAdd(ctx, e.vault, c, e.bad, func(b upkeep.BadPack, add *vault.PackAdd, why error) error {
 		if why != nil {
 			left = true
 			return nil
@@ -232,9 +233,13 @@ func (e *Engine) nameDamaged(ctx context.Context, report *CheckReport) (any bool
 
 // nameLost is nameDamaged with a catalog that avoids what is lost for good.
 func (e *Engine) nameLost(ctx context.Context, report *CheckReport, named *[]Problem) error {
-	by, err := e.allMarks()
+	all, err := e.catalog.Marks()
 	if err != nil {
 		return err
+	}
+	by := map[seal.ID][]*catalog.Mark{}
+	for i := range all {
+		by[all[i].Device] = append(by[all[i].Device], &all[i])
 	}
 	devices, err := e.catalog.Devices()
 	if err != nil {
@@ -351,13 +356,10 @@ func (r *CheckReport) countRepairable() {
 	}
 }
 
-// repairConfig puts back the copies of vault.json that are missing or damaged,
-// and returns what was wrong with them.
-func (e *Engine) repairConfig(ctx context.Context) ([]error, error) {
+// repairCopies puts back the copies of vault.json and of the wrapped keys that
+// are missing or damaged, and returns what was wrong with them.
+func (e *Engine) repairCopies(ctx context.Context) ([]error, error) {
 	wrong := e.vault.CheckConfig(ctx)
-	if len(wrong) == 0 {
-		return nil, nil
-	}
 	for _, err := range wrong {
 		if !errors.Is(err, ErrDamaged) {
 			return nil, err // of the store: nobody knows how the copy is
@@ -369,5 +371,6 @@ func (e *Engine) repairConfig(ctx context.Context) ([]error, error) {
 	if err := e.vault.RestoreConfig(ctx); err != nil {
 		return nil, err
 	}
-	return wrong, nil
+	keys, err := e.vault.RestoreKeys(ctx)
+	return append(wrong, keys...), err
 }

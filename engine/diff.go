@@ -66,10 +66,10 @@ type differ struct {
 
 // open finds the two snapshots.
 func (d *differ) open(o DiffOptions) (before, after Snapshot, err error) {
-	if d.old, err = d.e.mark(o.Old); err != nil {
+	if d.old, err = d.e.mark(d.ctx, o.Old); err != nil {
 		return before, after, err
 	}
-	if d.new, err = d.e.mark(o.New); err != nil {
+	if d.new, err = d.e.mark(d.ctx, o.New); err != nil {
 		return before, after, err
 	}
 	if before, err = d.e.snapshot(d.old); err != nil {
@@ -205,7 +205,7 @@ func (d *differ) all(m *catalog.Mark, dir *found) iter.Seq2[found, error] {
 		if dir == nil {
 			return
 		}
-		err := d.e.catalog.Entries(m.Device, dir.Directory, m.At, func(c catalog.Entry) error {
+		err := d.e.entries(m, dir.Directory, func(c catalog.Entry) error {
 			if !yield(found{below(dir.path, c.Name), c}, nil) {
 				return errStop
 			}

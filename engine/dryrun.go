@@ -19,7 +19,7 @@ func (e *Engine) restoreRequest(ctx context.Context, o RestoreOptions, report *R
 	if err := e.catalog.Verify(ctx); err != nil {
 		return q, nil, err
 	}
-	if m, err = e.mark(o.At); err != nil {
+	if m, err = e.mark(ctx, o.At); err != nil {
 		return q, nil, err
 	}
 	if report.Snapshot, err = e.snapshot(m); err != nil {
@@ -29,8 +29,8 @@ func (e *Engine) restoreRequest(ctx context.Context, o RestoreOptions, report *R
 	if len(paths) == 0 {
 		paths = []string{""}
 	}
-	q = restore.Request{Vault: e.vault, Catalog: e.catalog, Device: m.Device, At: m.At, To: o.To,
-		Overwrite: o.Overwrite, Keep: e.ownIDs(), Now: e.now}
+	q = restore.Request{Vault: e.vault, Catalog: e.of(m), Device: m.Device, At: m.At, To: o.To,
+		Overwrite: o.Overwrite, NumericIDs: o.NumericIDs, Keep: e.ownIDs(), Now: e.now}
 	asked := map[string]int{} // a path that is named twice is restored once
 	for i, p := range paths {
 		hits, _, err := e.at(m, p)

@@ -15,6 +15,7 @@
 //	state.1 state.2  vault, identity, last commit and intents (two copies)
 //	catalog/         what all devices have said; derived
 //	bad-packs        packs that check has found damaged or missing, if any; derived
+//	catalog-…/       while a journal is damaged: see beyond.go; removed after use
 //	spool/           packs on their way; emptied at each start
 package engine
 
@@ -57,6 +58,7 @@ type Engine struct {
 	stopped []catalog.Stop // journals that are not known to their end
 	said    mentions       // of what parity made good
 	bad     []upkeep.BadPack
+	beyond  *beyond // what stands after gaps in them; nil until it is wanted
 }
 
 // storeOf wraps the store of a vault; tests put faults there.
@@ -195,6 +197,9 @@ func (e *Engine) catalogPath() string { return filepath.Join(e.dataDir, "catalog
 
 // openCatalog opens the catalog and brings it up to date with the vault.
 func (e *Engine) openCatalog(ctx context.Context) (err error) {
+	if err := e.clearAside(); err != nil {
+		return err
+	}
 	if e.catalog, err = catalog.Open(e.catalogPath(), e.vault.ID, e.note); err != nil {
 		return err
 	}
@@ -205,6 +210,9 @@ func (e *Engine) openCatalog(ctx context.Context) (err error) {
 // other journals go on.
 func (e *Engine) follow(ctx context.Context) error {
 	stopped, err := e.catalog.Follow(ctx, e.vault)
+	if forgetErr := e.forgetBeyond(); err == nil {
+		err = forgetErr // what was beyond may be whole now
+	}
 	if fmt.Sprint(stopped) != fmt.Sprint(e.stopped) {
 		for _, s := range stopped {
 			e.note("%v", s)
@@ -240,6 +248,7 @@ func (e *Engine) withCatalog(ctx context.Context, do func() error) error {
 // Close frees the data directory.
 func (e *Engine) Close() error {
 	var problems []error
+	problems = append(problems, e.forgetBeyond())
 	if e.catalog != nil {
 		problems = append(problems, e.catalog.Close())
 	}

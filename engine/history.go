@@ -1,8 +1,10 @@
 package engine
 
 import (
+	"cmp"
 	"context"
 	"encoding/hex"
+	"maps"
 	"path/filepath"
 	"slices"
 	"sort"
@@ -20,25 +22,38 @@ type version struct {
 	marks []*catalog.Mark
 }
 
-// allMarks are the marks of a device, in the order of its journal.
-func (e *Engine) allMarks() (map[seal.ID][]*catalog.Mark, error) {
-	marks, err := e.catalog.Marks()
+// allMarks are the marks of all devices: a list for each, in the order of its
+// journal, and one for those that are incomplete.
+func (e *Engine) allMarks(ctx context.Context) (lists [][]*catalog.Mark, err error) {
+	marks, err := e.marks(ctx)
 	if err != nil {
 		return nil, err
 	}
-	by := map[seal.ID][]*catalog.Mark{}
-	for i := range marks {
-		by[marks[i].Device] = append(by[marks[i].Device], &marks[i])
+	type group struct {
+		device seal.ID
+		beyond bool
 	}
-	return by, nil
+	by := map[group][]*catalog.Mark{}
+	for i := range marks {
+		why, err := e.incomplete(&marks[i])
+		if err != nil {
+			return nil, err
+		}
+		g := group{marks[i].Device, why != nil}
+		by[g] = append(by[g], &marks[i])
+	}
+	lists = slices.Collect(maps.Values(by))
+	slices.SortFunc(lists, func(a, b []*catalog.Mark) int {
+		return cmp.Or(slices.Compare(a[0].Device[:], b[0].Device[:]), cmp.Compare(a[0].At, b[0].At))
+	})
+	return lists, nil
 }
 
-// versions calls f for everything that the sources of some marks of one
-// device hold, each version once: in the order of names, of a name in that of
+// versions calls f for everything that the sources of a list of allMarks
+// hold, each version once: in the order of names, of a name in that of
 // time, and a directory before what is in it.
 func (e *Engine) versions(ctx context.Context, marks []*catalog.Mark, f func(version) error) error {
-	device := marks[0].Device
-	sources, err := e.catalog.Sources(device)
+	sources, err := e.of(marks[0]).Sources(marks[0].Device)
 	if err != nil {
 		return err
 	}
@@ -80,7 +95,7 @@ func (e *Engine) directoryVersions(ctx context.Context, dir seal.ID, marks []*ca
 		in := func(c catalog.Entry) string { return below(v.path, c.Name) }
 		return e.directoryVersions(ctx, v.Directory, v.marks, in, f)
 	}
-	err := e.catalog.History(marks[0].Device, dir, marks[0].At, func(c catalog.Version) error {
+	err := e.of(marks[0]).History(marks[0].Device, dir, marks[0].At, func(c catalog.Version) error {
 		v := version{found{path(c.Entry), c.Entry}, during(marks, c.From, c.Until)}
 		if err := ctx.Err(); err != nil || len(v.marks) == 0 {
 			return err
@@ -138,32 +153,17 @@ func (e *Engine) Find(ctx context.Context, o FindOptions, f func(Match) error) e
 }
 
 func (e *Engine) find(ctx context.Context, o FindOptions, f func(Match) error) error {
-	by := map[seal.ID][]*catalog.Mark{}
-	unsure := e.unread(func(seal.ID) bool { return true })
-	if o.All {
-		var err error
-		if by, err = e.allMarks(); err != nil {
-			return err
-		}
-		if len(by) == 0 {
-			_, err := e.mark("")
-			return err
-		}
-	} else {
-		m, err := e.mark(o.At)
-		if err != nil {
-			return err
-		}
-		by[m.Device] = []*catalog.Mark{m}
-		unsure = e.unsure(m, o.At)
+	lists, unsure, err := e.wanted(ctx, o)
+	if err != nil {
+		return err
 	}
-	for _, device := range sortedIDs(by) {
-		d, _, err := e.catalog.Device(device)
+	for _, marks := range lists {
+		by, err := e.snapshot(marks[0])
 		if err != nil {
 			return err
 		}
-		err = e.versions(ctx, by[device], func(v version) error {
-			match := Match{Entry: entryOf(v.found), DeviceID: hex.EncodeToString(device[:]), DeviceName: d.Card.Name}
+		err = e.versions(ctx, marks, func(v version) error {
+			match := Match{Entry: entryOf(v.found), DeviceID: by.DeviceID, DeviceName: by.DeviceName}
 			if !o.Fits(&match.Entry) {
 				return nil
 			}
@@ -179,13 +179,19 @@ func (e *Engine) find(ctx context.Context, o FindOptions, f func(Match) error) e
 	return unsure
 }
 
-// sortedIDs are the devices of a map, in the order of their ids.
-func sortedIDs(by map[seal.ID][]*catalog.Mark) (list []seal.ID) {
-	for id := range by {
-		list = append(list, id)
+// wanted are the lists of marks that Find looks into, and what it ends with.
+func (e *Engine) wanted(ctx context.Context, o FindOptions) (lists [][]*catalog.Mark, unsure, err error) {
+	if !o.All {
+		m, err := e.mark(ctx, o.At)
+		if err != nil {
+			return nil, nil, err
+		}
+		return [][]*catalog.Mark{{m}}, e.unsure(m, o.At), nil
 	}
-	slices.SortFunc(list, func(a, b seal.ID) int { return slices.Compare(a[:], b[:]) })
-	return list
+	if lists, err = e.allMarks(ctx); err == nil && len(lists) == 0 {
+		_, err = e.mark(ctx, "")
+	}
+	return lists, e.unread(func(seal.ID) bool { return true }), err
 }
 
 // Totals are how much a snapshot holds.
@@ -212,12 +218,12 @@ func (t *Totals) add(h *catalog.Entry) {
 func (e *Engine) SnapshotTotals(ctx context.Context) (totals map[string]Totals, err error) {
 	err = e.withCatalog(ctx, func() error {
 		totals = map[string]Totals{}
-		by, err := e.allMarks()
+		lists, err := e.allMarks(ctx)
 		if err != nil {
 			return err
 		}
-		for _, device := range sortedIDs(by) {
-			if err := e.deviceTotals(ctx, by[device], totals); err != nil {
+		for _, marks := range lists {
+			if err := e.deviceTotals(ctx, marks, totals); err != nil {
 				return err
 			}
 		}

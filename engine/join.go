@@ -207,7 +207,7 @@ func checkEmpty(ctx context.Context, s storage.Store, where storage.Location) er
 		switch {
 		case o.Name == vault.ConfigName || o.Name == vault.ConfigCopyName:
 			return fmt.Errorf("%s: %w", where, ErrVaultExists)
-		case strings.HasPrefix(o.Name, vault.KeysPrefix), strings.HasPrefix(o.Name, vault.DevicesPrefix),
+		case strings.HasPrefix(o.Name, vault.KeysPrefix), strings.HasPrefix(o.Name, vault.KeysCopyPrefix), strings.HasPrefix(o.Name, vault.DevicesPrefix),
 			strings.HasPrefix(o.Name, "probe/"):
 		default:
 			return fmt.Errorf("%s: %w", where, ErrNotEmpty)

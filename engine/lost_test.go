@@ -2,6 +2,7 @@ package engine
 
 import (
 	"errors"
+	"fmt"
 	"os"
 	"path/filepath"
 	"slices"
@@ -106,51 +107,159 @@ func TestNoBackupGoesOnOverALostPartOfItsJournalAndANewDeviceDoes(t *testing.T) 
 	}
 }
 
+// What stands of the other journal after each loss: the segments before this
+// one.
+func firstLost() map[string]int {
+	return map[string]int{"set back": 2, "newest flipped": 3, "newest gone": 3, "middle gone": 2, "first gone": 1, "journal gone": 1}
+}
+
+// A device goes on while another one's journal is damaged, and shares nothing
+// that only the damaged part has: also the packs of that part may be gone.
 func TestNoBackupReliesOnALostPartOfAnotherJournal(t *testing.T) {
 	for how, lose := range losses() {
-		t.Run(how, func(t *testing.T) {
-			h := newHistory(t)
-			other := filepath.Join(h.dir, "other")
-			if _, err := join(t.Context(), h.options(other), h.wrap); err != nil {
-				t.Fatal(err)
-			}
-			h.backup(other)
-			// Everything of the other device stays; only the first one loses.
-			whole := h.store.Clone()
-			h.earlier = whole.Clone()
-			for _, name := range h.journal[1:] {
-				h.earlier.Replace(name, nil)
-			}
-			lose(t, h)
-			h.with(other, func(e *Engine) {
-				_, err := e.Backup(t.Context(), BackupOptions{Paths: []string{h.src}})
-				if !errors.Is(err, ErrLost) || !strings.Contains(err.Error(), h.journal[0][:40]) {
-					t.Errorf("got %v", err)
+		for _, catalog := range []string{"with the catalog", "without the catalog"} {
+			t.Run(how+", "+catalog, func(t *testing.T) {
+				h := newHistory(t)
+				other, third := filepath.Join(h.dir, "other"), filepath.Join(h.dir, "third")
+				if _, err := join(t.Context(), h.options(other), h.wrap); err != nil {
+					t.Fatal(err)
 				}
+				if r := h.backup(other); r.NewBytes != 0 {
+					t.Fatalf("%d bytes were not shared", r.NewBytes)
+				}
+				// Everything of the other device stays; only the first one loses.
+				whole := h.store.Clone()
+				h.earlier = whole.Clone()
+				for _, name := range h.journal[1:] {
+					h.earlier.Replace(name, nil)
+				}
+				lose(t, h)
+				first := firstLost()[how]
+				for _, name := range h.store.Names() {
+					if id, err := vault.ParsePackName(name); err == nil && id.Seq >= uint64(first) {
+						h.store.Replace(name, nil)
+					}
+				}
+				if catalog == "without the catalog" {
+					if err := os.RemoveAll(filepath.Join(other, "catalog")); err != nil {
+						t.Fatal(err)
+					}
+				}
+				want := image(t, h.src)
+				r := h.backup(other)
+				if kept := int64(5000 * (first - 1)); r.NewBytes != 15_000-kept || r.ReadBytes != r.NewBytes {
+					t.Errorf("read %d bytes, stored %d; %d of 15000 stand", r.ReadBytes, r.NewBytes, kept)
+				}
+				if _, err := join(t.Context(), h.options(third), h.wrap); err != nil {
+					t.Fatal(err)
+				}
+				sameTrees(t, want, image(t, h.restore(third, r.Snapshot)))
+				if again := h.backup(other); again.ReadBytes != 0 || again.NewBytes != 0 || again.Changed != 0 {
+					t.Errorf("the next backup reads %d bytes again and stores %d", again.ReadBytes, again.NewBytes)
+				}
+				h.backup(third)
+				expectClaims(t, h, third, first-1)
+
+				// What was lost is put back.
+				for _, name := range whole.Names() {
+					b, err := whole.Get(t.Context(), name, vault.MaxPack)
+					if err != nil {
+						t.Fatal(err)
+					}
+					h.store.Replace(name, b)
+				}
+				h.backup(h.data)
+				h.backup(other)
+				h.clean(other)
+				expectFreshFold(t, h.scene, other)
 			})
-			h.store = whole // a newer copy is put back
-			h.backup(other)
-			h.backup(h.data)
-			h.clean(other)
-		})
+		}
 	}
+}
+
+// expectClaims expects that a device has claimed the first device's journal up
+// to that seq.
+func expectClaims(t *testing.T, h *history, data string, seq int) {
+	t.Helper()
+	h.with(data, func(e *Engine) {
+		first, _, err := vault.ParseSegmentName(h.journal[0])
+		if err != nil {
+			t.Fatal(err)
+		}
+		claims, err := e.catalog.Claims(e.state.Head().Device)
+		got := 0
+		for _, c := range claims {
+			if c.Device == first {
+				got = int(c.Seq)
+			}
+		}
+		if err != nil || got != seq {
+			t.Errorf("claims %v, %v, want the first device up to %d", claims, err, seq)
+		}
+	})
+}
+
+// expectFreshFold expects that a device knows what one knows that has folded
+// the vault anew.
+func expectFreshFold(t *testing.T, s *scene, data string) {
+	t.Helper()
+	fresh := filepath.Join(t.TempDir(), "fresh")
+	if err := os.CopyFS(fresh, os.DirFS(data)); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.RemoveAll(filepath.Join(fresh, "catalog")); err != nil {
+		t.Fatal(err)
+	}
+	if got, want := known(t, s, data), known(t, s, fresh); got != want {
+		t.Errorf("the device knows\n%s\none that folds anew knows\n%s", got, want)
+	}
+}
+
+// known is all that a device knows of all snapshots, as text.
+func known(t *testing.T, s *scene, data string) (text string) {
+	t.Helper()
+	s.with(data, func(e *Engine) {
+		list, err := e.Snapshots(t.Context())
+		if err != nil {
+			t.Error(err)
+		}
+		for _, snapshot := range list {
+			text += fmt.Sprintf("%+v\n", snapshot)
+			err := e.List(t.Context(), ListOptions{At: snapshot.ID, Recursive: true}, func(entry Entry) error {
+				text += fmt.Sprintf("  %+v\n", entry)
+				return nil
+			})
+			if err != nil {
+				t.Error(err)
+			}
+		}
+		devices, err := e.catalog.Devices()
+		if err != nil {
+			t.Error(err)
+		}
+		for _, d := range devices {
+			text += fmt.Sprintf("%+v\n", d)
+		}
+	})
+	return text
 }
 
 // Readers answer with what there is, and say that there may be more.
 func TestReadersOfADamagedJournalAnswerAndSayIt(t *testing.T) {
 	type answer struct {
-		snapshots int
-		damaged   bool
+		snapshots, incomplete int
+		damaged               bool
+		files                 int // of the latest snapshot
 	}
 	// One that has folded everything knows everything. One that joins later
 	// cannot tell when an end is missing that nobody claims.
 	want := map[string]struct{ old, fresh answer }{
-		"set back":       {answer{3, true}, answer{1, false}},
-		"newest flipped": {answer{3, false}, answer{2, true}},
-		"newest gone":    {answer{3, true}, answer{2, false}},
-		"middle gone":    {answer{3, true}, answer{1, true}},
-		"first gone":     {answer{3, true}, answer{0, true}},
-		"journal gone":   {answer{3, true}, answer{0, false}},
+		"set back":       {answer{3, 0, true, 1}, answer{1, 0, false, 1}}, // the packs are gone too
+		"newest flipped": {answer{3, 0, false, 3}, answer{2, 0, true, 2}},
+		"newest gone":    {answer{3, 0, true, 3}, answer{2, 0, false, 2}},
+		"middle gone":    {answer{3, 0, true, 3}, answer{2, 1, true, 1}},
+		"first gone":     {answer{3, 0, true, 3}, answer{2, 2, true, 2}},
+		"journal gone":   {answer{3, 0, true, 3}, answer{0, 0, false, 0}},
 	}
 	for how, lose := range losses() {
 		h := newHistory(t)
@@ -165,13 +274,22 @@ func TestReadersOfADamagedJournalAnswerAndSayIt(t *testing.T) {
 				if len(list) != want.snapshots || errors.Is(err, ErrDamaged) != want.damaged {
 					t.Errorf("%s, %s: %d snapshots, %v", how, data, len(list), err)
 				}
+				incomplete := 0
+				for _, s := range list {
+					if s.Incomplete != "" {
+						incomplete++
+					}
+				}
+				if incomplete != want.incomplete {
+					t.Errorf("%s, %s: %d snapshots are incomplete: %+v", how, data, incomplete, list)
+				}
 				names := 0
 				err = e.List(t.Context(), ListOptions{}, func(Entry) error { names++; return nil })
 				if names != min(1, want.snapshots) || errors.Is(err, ErrDamaged) != want.damaged {
 					t.Errorf("%s, %s: %d sources, %v", how, data, names, err)
 				}
 				r, err := e.Restore(t.Context(), RestoreOptions{To: filepath.Join(t.TempDir(), "to")})
-				if errors.Is(err, ErrDamaged) != want.damaged || int(r.Files) != want.snapshots && how != "set back" {
+				if errors.Is(err, ErrDamaged) != want.damaged || int(r.Files) != want.files {
 					t.Errorf("%s, %s: %d files, %v", how, data, r.Files, err)
 				}
 			})

@@ -85,8 +85,9 @@ type BackupOptions struct {
 	Paths []string
 	// Label is stored with the snapshot.
 	Label string
-	// Stop, once closed, ends the backup soon: what was read until then is
-	// committed, and the error is ErrStopped. It may be nil.
+	// Stop, once closed, ends the backup soon, also before it reads anything:
+	// what was read until then is committed, and the error is ErrStopped. It
+	// may be nil.
 	Stop <-chan struct{}
 	// Skipped is told what no backup can have, sockets for example, and why;
 	// it may be nil.
@@ -128,6 +129,9 @@ type Snapshot struct {
 	DeviceName string
 	Label      string
 	Paths      []string // of its sources
+	// Incomplete says why the snapshot is not all that was backed up: a part of
+	// the journal before it cannot be read. Empty: it is complete.
+	Incomplete string
 }
 
 // ListOptions say what to list.
@@ -167,6 +171,9 @@ type RestoreOptions struct {
 	// complete. Without it nothing that exists is touched: what would collide
 	// gets a suffix.
 	Overwrite bool
+	// NumericIDs restores owner and group by number, although the names that
+	// were stored may have other numbers here.
+	NumericIDs bool
 	// Count counts first what there is to do, so that Progress has totals.
 	Count bool
 	// Progress is called now and then, from one goroutine; it may be nil.
@@ -215,8 +222,9 @@ type CheckOptions struct {
 	ReadData bool
 	// Deep inflates everything as well and verifies every chunk id.
 	Deep bool
-	// Repair puts back the copies of vault.json before anything is checked,
-	// reads every pack, and stores again what is in no whole one.
+	// Repair puts back the copies of vault.json and of the wrapped keys before
+	// anything is checked, reads every pack, and stores again what is in no
+	// whole one.
 	Repair bool
 	// Progress is called now and then, never by two goroutines at once; it may
 	// be nil.
@@ -235,8 +243,11 @@ type CheckReport struct {
 	Entries   int64
 	ReadBytes int64
 	DeadPacks int64 // packs that no segment names: space, not damage
-	Started   time.Time
-	Finished  time.Time
+	// SingleKeys are wrapped keys without a second copy, as earlier versions
+	// made them; Repair makes it.
+	SingleKeys int64
+	Started    time.Time
+	Finished   time.Time
 	// Problems are what is damaged, each naming the object; ErrRepairable is
 	// part of the error if parity makes it good. Repairable is how many these
 	// are: nothing of them is lost.

@@ -79,7 +79,7 @@ func (e *Engine) count(ctx context.Context, m *catalog.Mark, entries []catalog.E
 			if err := ctx.Err(); err != nil {
 				return err
 			}
-			return e.catalog.Entries(m.Device, c.Directory, m.At, each)
+			return e.entries(m, c.Directory, each)
 		}
 		return nil
 	}

@@ -1,6 +1,7 @@
 package engine
 
 import (
+	"cmp"
 	"context"
 	"encoding/hex"
 	"errors"
@@ -18,7 +19,7 @@ import (
 // its end, and later snapshots may be missing.
 func (e *Engine) Snapshots(ctx context.Context) (list []Snapshot, err error) {
 	err = e.withCatalog(ctx, func() error {
-		marks, err := e.catalog.Marks()
+		marks, err := e.marks(ctx)
 		if err != nil {
 			return err
 		}
@@ -47,12 +48,19 @@ func (e *Engine) unread(of func(seal.ID) bool) error {
 	if len(problems) == 0 {
 		return nil
 	}
-	return fmt.Errorf("later snapshots may be missing: %w", errors.Join(problems...))
+	what := "later snapshots may be missing"
+	if e.beyond != nil && e.beyond.more {
+		what += " or incomplete"
+	}
+	return fmt.Errorf("%s: %w", what, errors.Join(problems...))
 }
 
-// unsure is the error of journals in which there may be a mark that fits
-// better than m.
+// unsure is the error of a mark that is incomplete, or of journals in which
+// there may be one that fits better.
 func (e *Engine) unsure(m *catalog.Mark, at string) error {
+	if why, err := e.incomplete(m); why != nil || err != nil {
+		return cmp.Or(err, fmt.Errorf("snapshot %x is incomplete: %w", m.ID[:6], why))
+	}
 	_, isTime := parseTime(at)
 	anyDevice := m.Device != e.state.Head().Device && (isTime || isLatest(at))
 	return e.unread(func(device seal.ID) bool { return anyDevice || device == m.Device })
@@ -62,11 +70,14 @@ func isLatest(at string) bool { return at == "" || at == "latest" }
 
 func (e *Engine) snapshot(m *catalog.Mark) (Snapshot, error) {
 	s := Snapshot{ID: hex.EncodeToString(m.ID[:]), Time: m.Time.Time(), DeviceID: hex.EncodeToString(m.Device[:]), Label: m.Label}
-	d, _, err := e.catalog.Device(m.Device)
+	d, _, err := e.of(m).Device(m.Device)
 	if err != nil {
 		return s, err
 	}
 	s.DeviceName = d.Card.Name
+	if why, _ := e.incomplete(m); why != nil {
+		s.Incomplete = why.Error()
+	}
 	sources, err := e.sources(m)
 	for _, src := range sources {
 		s.Paths = append(s.Paths, src.Path)
@@ -76,7 +87,7 @@ func (e *Engine) snapshot(m *catalog.Mark) (Snapshot, error) {
 
 // sources are the sources of a mark, in its order.
 func (e *Engine) sources(m *catalog.Mark) (list []catalog.Source, err error) {
-	all, err := e.catalog.Sources(m.Device)
+	all, err := e.of(m).Sources(m.Device)
 	if err != nil {
 		return nil, err
 	}
@@ -91,25 +102,32 @@ func (e *Engine) sources(m *catalog.Mark) (list []catalog.Source, err error) {
 }
 
 // mark finds the mark that at names; see ListOptions.At. The latest is that of
-// this device if it has any.
-func (e *Engine) mark(at string) (*catalog.Mark, error) {
-	marks, err := e.catalog.Marks()
+// this device if it has any. One that is incomplete counts only if its id was
+// given, or nothing else fits.
+func (e *Engine) mark(ctx context.Context, at string) (*catalog.Mark, error) {
+	marks, err := e.marks(ctx)
 	if err != nil {
 		return nil, err
 	}
-	var fits []*catalog.Mark
+	var whole, rest []*catalog.Mark
+	for i := range marks {
+		why, err := e.incomplete(&marks[i])
+		if err != nil {
+			return nil, err
+		}
+		if why == nil {
+			whole = append(whole, &marks[i])
+		} else {
+			rest = append(rest, &marks[i])
+		}
+	}
 	until, isTime := parseTime(at)
 	latest := isLatest(at)
-	for i := range marks {
-		m := &marks[i]
-		switch {
-		case latest || isTime && !m.Time.Time().After(until):
-			if own := e.state.Head().Device; len(fits) == 0 || m.Device == own || fits[0].Device != own {
-				fits = []*catalog.Mark{m}
-			}
-		case !isTime && strings.HasPrefix(hex.EncodeToString(m.ID[:]), strings.ToLower(at)):
-			fits = append(fits, m)
-		}
+	var fits []*catalog.Mark
+	if !latest && !isTime {
+		fits = e.fitting(append(whole, rest...), at)
+	} else if fits = e.newest(whole, until, latest); len(fits) == 0 {
+		fits = e.newest(rest, until, latest)
 	}
 	switch {
 	case len(fits) > 1:
@@ -122,6 +140,28 @@ func (e *Engine) mark(at string) (*catalog.Mark, error) {
 		return nil, errors.Join(fmt.Errorf("%s: %w", what, ErrNoSnapshot), e.unread(func(seal.ID) bool { return true }))
 	}
 	return fits[0], nil
+}
+
+// fitting are the marks whose ids begin like that.
+func (e *Engine) fitting(marks []*catalog.Mark, id string) (fits []*catalog.Mark) {
+	for _, m := range marks {
+		if strings.HasPrefix(hex.EncodeToString(m.ID[:]), strings.ToLower(id)) {
+			fits = append(fits, m)
+		}
+	}
+	return fits
+}
+
+// newest is the newest of the marks of this device, or of all if it has none:
+// of those until then, or of all with latest. None or one.
+func (e *Engine) newest(marks []*catalog.Mark, until time.Time, latest bool) (fits []*catalog.Mark) {
+	own := e.state.Head().Device
+	for _, m := range marks {
+		if (latest || !m.Time.Time().After(until)) && (len(fits) == 0 || m.Device == own || fits[0].Device != own) {
+			fits = []*catalog.Mark{m}
+		}
+	}
+	return fits
 }
 
 // ParseTime reads a time as people write it; without a zone it is local. It

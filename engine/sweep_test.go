@@ -161,6 +161,8 @@ func (w *sweep) look(t *testing.T, s *scene, data string, local bool) (said stri
 // kindOf is the kind of an object, for the names of subtests.
 func kindOf(name string) string {
 	switch {
+	case strings.HasPrefix(name, vault.KeysCopyPrefix):
+		return "copy of a " + kindOf(vault.KeysPrefix+name[len(vault.KeysCopyPrefix):])
 	case strings.HasPrefix(name, vault.KeysPrefix) && strings.Contains(name, "-"):
 		return "device key"
 	case strings.HasPrefix(name, vault.KeysPrefix):
@@ -203,7 +205,8 @@ func TestEveryCorruptByteOfTheVaultIsToldByTheNameOfItsObject(t *testing.T) {
 		})
 	}
 	t.Logf("corruptions by kind: %v", kinds)
-	for _, kind := range []string{vault.ConfigName, vault.ConfigCopyName, "device key", "passphrase key", "card", "segment", "pack"} {
+	for _, kind := range []string{vault.ConfigName, vault.ConfigCopyName, "device key", "passphrase key",
+		"copy of a device key", "copy of a passphrase key", "card", "segment", "pack"} {
 		if kinds[kind] == 0 {
 			t.Errorf("no %s was corrupted", kind)
 		}

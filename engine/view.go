@@ -9,6 +9,7 @@ import (
 
 	"holm.example/engine/catalog"
 	"holm.example/engine/restore"
+	"holm.example/engine/seal"
 	"holm.example/engine/source"
 	"holm.example/engine/vault"
 	"holm.example/internal/durable"
@@ -26,7 +27,7 @@ var errStop = errors.New("stop")
 // lookup finds one name in a directory.
 func (e *Engine) lookup(m *catalog.Mark, dir found, name string) (found, error) {
 	var hit *catalog.Entry
-	err := e.catalog.Entries(m.Device, dir.Directory, m.At, func(c catalog.Entry) error {
+	err := e.entries(m, dir.Directory, func(c catalog.Entry) error {
 		if c.Name == name {
 			hit = &c
 			return errStop
@@ -44,6 +45,11 @@ func (e *Engine) lookup(m *catalog.Mark, dir found, name string) (found, error) 
 
 func below(dir, name string) string { return strings.TrimSuffix(dir, "/") + "/" + name }
 
+// entries calls f for what a directory holds in a snapshot.
+func (e *Engine) entries(m *catalog.Mark, dir seal.ID, f func(catalog.Entry) error) error {
+	return e.of(m).Entries(m.Device, dir, m.At, f)
+}
+
 // tops are the entries of a mark's sources, and lost+found if it holds
 // anything.
 func (e *Engine) tops(m *catalog.Mark) (list []found, err error) {
@@ -52,7 +58,7 @@ func (e *Engine) tops(m *catalog.Mark) (list []found, err error) {
 		return nil, err
 	}
 	for _, s := range sources {
-		err := e.catalog.Entries(m.Device, s.ID, m.At, func(c catalog.Entry) error {
+		err := e.entries(m, s.ID, func(c catalog.Entry) error {
 			list = append(list, found{filepath.ToSlash(s.Path), c})
 			return nil
 		})
@@ -62,7 +68,7 @@ func (e *Engine) tops(m *catalog.Mark) (list []found, err error) {
 	}
 	lost := catalog.Entry{Name: "lost+found", Node: vault.Node{
 		Meta: vault.Meta{Mode: 0o700}, Kind: vault.KindDirectory, Directory: catalog.LostAndFound()}}
-	err = e.catalog.Entries(m.Device, lost.Directory, m.At, func(catalog.Entry) error { return errStop })
+	err = e.entries(m, lost.Directory, func(catalog.Entry) error { return errStop })
 	if errors.Is(err, errStop) {
 		return append(list, found{"lost+found", lost}), nil
 	}
@@ -128,7 +134,7 @@ func (e *Engine) List(ctx context.Context, o ListOptions, f func(Entry) error) e
 }
 
 func (e *Engine) listAll(ctx context.Context, o ListOptions, f func(Entry) error) error {
-	m, err := e.mark(o.At)
+	m, err := e.mark(ctx, o.At)
 	if err != nil {
 		return err
 	}
@@ -156,7 +162,7 @@ func (e *Engine) list(ctx context.Context, m *catalog.Mark, dir found, recursive
 	if dir.Kind != vault.KindDirectory {
 		return nil
 	}
-	return e.catalog.Entries(m.Device, dir.Directory, m.At, func(c catalog.Entry) error {
+	return e.entries(m, dir.Directory, func(c catalog.Entry) error {
 		h := found{below(dir.path, c.Name), c}
 		if err := errors.Join(ctx.Err(), f(entryOf(h))); err != nil || !recursive {
 			return err

@@ -37,7 +37,11 @@ command goes on from there. A second Ctrl-C ends it at once, which is safe too.`
 				return err
 			}
 			a.noteNested(paths)
-			return a.with(cmd.Context(), func(e *engine.Engine) error { return a.backup(cmd.Context(), e, paths) })
+			err = a.with(cmd.Context(), func(e *engine.Engine) error { return a.backup(cmd.Context(), e, paths) })
+			if errors.Is(err, context.Canceled) { // before there was anything to be kept
+				err = a.goesOn(err, "earlier snapshots are safe")
+			}
+			return err
 		},
 	}
 }
@@ -71,8 +75,8 @@ func (a *app) backup(ctx context.Context, e *engine.Engine, paths []string) erro
 	a.ui.endProgress()
 	partly := a.report(r.Problems)
 	if errors.Is(err, engine.ErrStopped) {
-		return &advised{fmt.Errorf("interrupted after %s, %s: %w", count(r.Files, "file", "files"), size(r.Bytes), err),
-			"earlier snapshots and what was read until now are safe; go on with: " + a.commandLine()}
+		err = fmt.Errorf("interrupted after %s, %s: %w", count(r.Files, "file", "files"), size(r.Bytes), err)
+		return a.goesOn(err, "earlier snapshots and what was read until now are safe")
 	}
 	if err != nil {
 		return err
@@ -82,6 +86,11 @@ func (a *app) backup(ctx context.Context, e *engine.Engine, paths []string) erro
 		return err
 	}
 	return partly
+}
+
+// goesOn advises to give the same command again.
+func (a *app) goesOn(err error, safe string) error {
+	return &advised{err, safe + "; go on with: " + a.commandLine()}
 }
 
 // A backupAnswer is the JSON of backup.

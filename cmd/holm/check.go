@@ -26,8 +26,8 @@ snapshot needs is there. With --read-data all data is read and every seal is
 opened, which finds every changed bit. With --read-data=deep everything is
 inflated and every chunk compared with its id too.
 
-With --repair a copy of vault.json that is missing or damaged is put back from
-the other one, all data is read, and what is in no whole pack is stored again:
+With --repair a copy of vault.json or of a wrapped key that is missing or damaged
+is put back from the other one, all data is read, and what is in no whole pack is stored again:
 from what can still be read of the damaged packs, and else from the sources of
 this device, which are read as by a backup, but without a snapshot.
 
@@ -159,6 +159,9 @@ func (a *app) check(cmd *cobra.Command, o engine.CheckOptions) error {
 		a.report(r.LostFiles)
 		if more := r.DamagedFiles - int64(len(r.LostFiles)); more > 0 {
 			a.ui.warn("%s more are not named", count(more, "file", "files"))
+		}
+		if r.SingleKeys > 0 {
+			a.ui.note("%s no second copy yet; \"holm check --repair\" makes it", count(r.SingleKeys, "wrapped key has", "wrapped keys have"))
 		}
 		answer := checked(r)
 		if err := a.ui.summary(answer, answer.text()); err != nil {

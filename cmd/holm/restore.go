@@ -28,6 +28,10 @@ is complete; until then, and if the vault cannot give it, the old one stays.
 What gets another name and what cannot be restored as it was is reported; the
 exit code is then 3.
 
+Who may give files away restores owner and group too: by name where this machine
+knows the name, else by number. With --numeric-ids always by number, as a disk
+wants it that goes into another machine.
+
 With --dry-run nothing is written: it counts what would be made, replaced and
 renamed, reports the problems that can be foreseen, and ends with the exit code
 that the restore would have; with --verbose it lists every entry.`,
@@ -57,6 +61,7 @@ that the restore would have; with --verbose it lists every entry.`,
 	flags.StringArrayVar(&o.Paths, "path", nil, "restore only this `path` and what is below it; may be repeated")
 	flags.StringVar(&o.To, "to", "", "`directory` to restore into; made if it is not there")
 	flags.BoolVar(&o.Overwrite, "overwrite", false, "restore into directories and replace files that are there")
+	flags.BoolVar(&o.NumericIDs, "numeric-ids", false, "restore owner and group by number, not by name")
 	flags.BoolVarP(&dry, "dry-run", "n", false, "show what would be done, and do nothing")
 	cmd.MarkFlagDirname("to")
 	return cmd

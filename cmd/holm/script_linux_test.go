@@ -12,6 +12,9 @@ import (
 	"golang.org/x/sys/unix"
 )
 
+// morePrograms are those of this system's tests.
+func morePrograms() map[string]func() { return map[string]func(){"peak": peak} }
+
 // nobody is a user without rights to anything.
 const nobody = 65534
 

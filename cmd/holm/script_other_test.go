@@ -29,3 +29,6 @@ func condition(cond string) (bool, error) { return false, nil }
 
 // disk is for Linux.
 func disk(ts *testscript.TestScript, neg bool, args []string) { ts.Fatalf("no disk can be made here") }
+
+// morePrograms are those of this system's tests.
+func morePrograms() map[string]func() { return nil }

@@ -5,6 +5,7 @@ import (
 	"crypto/sha256"
 	"io"
 	"io/fs"
+	"maps"
 	"math/rand/v2"
 	"os"
 	"os/exec"
@@ -21,7 +22,9 @@ import (
 )
 
 func TestMain(m *testing.M) {
-	testscript.Main(m, map[string]func(){"holm": main, "fakessh": fakeSSH})
+	programs := map[string]func(){"holm": main, "fakessh": fakeSSH}
+	maps.Copy(programs, morePrograms())
+	testscript.Main(m, programs)
 }
 
 func TestScripts(t *testing.T) {

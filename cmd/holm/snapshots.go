@@ -29,6 +29,9 @@ func newSnapshots(a *app) *cobra.Command {
 what a finished backup saw: its id, or the beginning of it, is what --at of the
 other verbs takes.
 
+A snapshot is incomplete if a part of the journal before it cannot be read: it
+may lack files, or have them in lost+found, and still hold what was deleted.
+
 With --sizes it is counted what each holds, which takes a moment where there are
 many files.`,
 		Example: `  holm snapshots
@@ -115,7 +118,13 @@ func (a *app) snapshots(ctx context.Context, e *engine.Engine, f *snapshotFilter
 	case len(list) == 0:
 		a.ui.note("none of the %s fits", count(int64(len(all)), "snapshot", "snapshots"))
 	}
-	return errors.Join(a.showSnapshots(list, totals), err)
+	shown := a.showSnapshots(list, totals)
+	for _, s := range list {
+		if s.Incomplete != "" {
+			a.ui.warn("snapshot %s is incomplete: %s", shortID(s.ID), s.Incomplete)
+		}
+	}
+	return errors.Join(shown, err)
 }
 
 // A snapshotAnswer is the JSON of one snapshot.
@@ -126,6 +135,7 @@ type snapshotAnswer struct {
 	Device     string     `json:"device"`
 	DeviceName string     `json:"device_name"`
 	Label      string     `json:"label,omitempty"`
+	Incomplete string     `json:"incomplete,omitempty"`
 	Sources    []jsonName `json:"sources"`
 	*totalsAnswer
 }
@@ -167,6 +177,9 @@ func (a *app) showSnapshots(list []engine.Snapshot, totals map[string]engine.Tot
 		if totals != nil {
 			cells = append(cells, number(totals[s.ID].Files), size(totals[s.ID].Bytes))
 		}
+		if s.Incomplete != "" {
+			shown = append(shown, "(incomplete)")
+		}
 		row(append(cells, strings.Join(shown, " "))...)
 	}
 	w.Flush()
@@ -174,7 +187,7 @@ func (a *app) showSnapshots(list []engine.Snapshot, totals map[string]engine.Tot
 }
 
 func snapshotObject(s *engine.Snapshot, totals map[string]engine.Totals) snapshotAnswer {
-	answer := snapshotAnswer{"snapshot", s.ID, stamp(s.Time), s.DeviceID, s.DeviceName, s.Label, []jsonName{}, nil}
+	answer := snapshotAnswer{"snapshot", s.ID, stamp(s.Time), s.DeviceID, s.DeviceName, s.Label, s.Incomplete, []jsonName{}, nil}
 	for _, path := range s.Paths {
 		answer.Sources = append(answer.Sources, nameForJSON(path))
 	}

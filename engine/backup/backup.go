@@ -66,6 +66,9 @@ type Request struct {
 	Own []string
 	// NoMark writes no mark: what is read is for the next one.
 	NoMark bool
+	// Doubtful says that a journal has lost a part: what is unchanged is asked
+	// whether its chunks are still in the vault, and read again if not.
+	Doubtful bool
 	// Stop, once closed, ends the run at the next entry, or within a large
 	// file. What was read until then is committed, and the error is
 	// ErrStopped. It may be nil.
@@ -102,6 +105,7 @@ func Run(ctx context.Context, w *Writer, q Request) (*Report, error) {
 		}
 		s := &scanner{ctx: ctx, w: w, cutter: cutter, source: src, own: own, report: report, stop: q.Stop, skipped: q.Skipped,
 			tell: teller(w.Now, q.Progress, report), frames: []*frame{{dir: src.ID}}}
+		s.doubt = q.Doubtful
 		if err := source.Walk(ctx, path, s); errors.Is(err, ErrStopped) {
 			return report, cmp.Or(w.Commit(ctx), err)
 		} else if err != nil {

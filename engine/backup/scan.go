@@ -34,6 +34,7 @@ const (
 type scanner struct {
 	ctx    context.Context
 	w      *Writer
+	doubt  bool // Request.Doubtful
 	cutter *chunk.Cutter
 	source catalog.Source
 	own    own // what is left out
@@ -341,7 +342,7 @@ func (s *scanner) put(at vault.EntryName, node vault.Node, known *catalog.Entry)
 func (s *scanner) file(dir *source.Dir, path string, at vault.EntryName, e source.Entry, known *catalog.Entry) error {
 	same := known != nil && unchanged(&known.Node, e)
 	if same {
-		sound, err := s.w.sound(s.ctx, &known.Node)
+		sound, err := s.sound(&known.Node)
 		if err != nil {
 			return err
 		}
@@ -375,6 +376,16 @@ func (s *scanner) file(dir *source.Dir, path string, at vault.EntryName, e sourc
 		return nil
 	}
 	return s.put(at, node, known)
+}
+
+// sound reports whether the vault holds all of a file. Only where a pack is to
+// be avoided, or a journal has lost a part, there is reason to ask.
+func (s *scanner) sound(n *vault.Node) (bool, error) {
+	if !s.doubt && !s.w.Catalog.Avoids() {
+		return true, nil
+	}
+	lacks, err := s.w.Catalog.Lacks(s.ctx, s.w.Vault, n.Chunks, s.w.Holds)
+	return !lacks, err
 }
 
 // readError is an error of a source, as opposed to one of the vault.

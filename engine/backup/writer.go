@@ -146,16 +146,6 @@ func (w *Writer) Holds(id seal.Hash) (bool, error) {
 	return w.Catalog.Holds(id)
 }
 
-// sound reports whether the vault holds all of a file, as far as packs to be
-// avoided are known.
-func (w *Writer) sound(ctx context.Context, n *vault.Node) (bool, error) {
-	if !w.Catalog.Avoids() {
-		return true, nil
-	}
-	lacks, err := w.Catalog.Lacks(ctx, w.Vault, n.Chunks, w.Holds)
-	return !lacks, err
-}
-
 func (w *Writer) openPack() {
 	id := vault.PackID{Device: w.Device.Card.Device, Seq: w.seq()}
 	if _, err := io.ReadFull(w.Random, id.Random[:]); err != nil {

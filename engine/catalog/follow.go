@@ -37,6 +37,11 @@ func (s Stop) Unwrap() error { return s.Err }
 // was folded of it or what another device claims of it. The error is one of
 // the store or of the catalog; the journals' own are in stopped, one each.
 func (c *Catalog) Follow(ctx context.Context, v *vault.Vault) (stopped []Stop, err error) {
+	return c.follow(ctx, v, false)
+}
+
+// follow is Follow, or FollowBeyond.
+func (c *Catalog) follow(ctx context.Context, v *vault.Vault, beyond bool) (stopped []Stop, err error) {
 	listed, err := v.Journals(ctx)
 	if err != nil {
 		return nil, err
@@ -53,7 +58,7 @@ func (c *Catalog) Follow(ctx context.Context, v *vault.Vault) (stopped []Stop, e
 			if has(lost, j.Device) {
 				continue
 			}
-			folded, err := c.followOne(ctx, v, j)
+			folded, err := c.followOne(ctx, v, j, beyond)
 			progress = progress || folded
 			switch {
 			case err == nil:
@@ -66,7 +71,7 @@ func (c *Catalog) Follow(ctx context.Context, v *vault.Vault) (stopped []Stop, e
 		}
 		waiting = waiting && progress
 	}
-	return c.claimed(ctx, v, stopped)
+	return c.claimed(ctx, v, stopped, beyond)
 }
 
 func has(stopped []Stop, device seal.ID) bool {
@@ -103,7 +108,7 @@ func (c *Catalog) lost(listed []vault.Journal) (stopped []Stop, err error) {
 
 // claimed adds the journals that end before what another device has folded of
 // them. What was put while we listed is followed first.
-func (c *Catalog) claimed(ctx context.Context, v *vault.Vault, stopped []Stop) ([]Stop, error) {
+func (c *Catalog) claimed(ctx context.Context, v *vault.Vault, stopped []Stop, beyond bool) ([]Stop, error) {
 	known, err := c.Devices()
 	if err != nil {
 		return stopped, err
@@ -124,7 +129,7 @@ func (c *Catalog) claimed(ctx context.Context, v *vault.Vault, stopped []Stop) (
 			if d.Head.Seq >= h.Seq {
 				continue
 			}
-			_, err = c.followOne(ctx, v, vault.Journal{Device: h.Device, Last: h.Seq})
+			_, err = c.followOne(ctx, v, vault.Journal{Device: h.Device, Last: h.Seq}, beyond)
 			if errors.Is(err, vault.ErrDamaged) || errors.Is(err, vault.ErrNewer) {
 				stopped = append(stopped, Stop{h.Device, err})
 			} else if err != nil {
@@ -135,52 +140,34 @@ func (c *Catalog) claimed(ctx context.Context, v *vault.Vault, stopped []Stop) (
 	return stopped, nil
 }
 
-// CheckHeads reads the last segment that is folded of each journal again. It
-// returns ErrLost if one is not what it was: then the vault may lack what
-// chunks and entries here refer to.
-func (c *Catalog) CheckHeads(ctx context.Context, v *vault.Vault) error {
+// CheckHeads reads the last segment that is folded of each journal again, and
+// returns those that are not what they were, with ErrLost: the vault may lack
+// what chunks and entries here refer to.
+func (c *Catalog) CheckHeads(ctx context.Context, v *vault.Vault) (lost []Stop, err error) {
 	known, err := c.Devices()
 	if err != nil {
-		return err
+		return nil, err
 	}
 	for _, d := range known {
 		if d.Head.Seq == 0 {
 			continue
 		}
 		err := v.CheckHead(ctx, d.Head)
-		if errors.Is(err, vault.ErrDamaged) {
-			return fmt.Errorf("%w: %w", ErrLost, err)
-		}
-		if err != nil {
-			return err
+		switch {
+		case errors.Is(err, vault.ErrDamaged):
+			lost = append(lost, Stop{d.Head.Device, fmt.Errorf("%w: %w", ErrLost, err)})
+		case err != nil:
+			return nil, err
 		}
 	}
-	return nil
+	return lost, nil
 }
 
 // followOne folds the rest of one journal and reports whether it folded any.
-func (c *Catalog) followOne(ctx context.Context, v *vault.Vault, j vault.Journal) (folded bool, err error) {
-	d, known, err := c.Device(j.Device)
-	if err != nil {
+func (c *Catalog) followOne(ctx context.Context, v *vault.Vault, j vault.Journal, beyond bool) (folded bool, err error) {
+	d, known, err := c.meet(ctx, v, j)
+	if err != nil || !known {
 		return false, err
-	}
-	if !known {
-		card, err := v.ReadCard(ctx, j.Device)
-		if errors.Is(err, vault.ErrForeign) {
-			if j.Last == 0 {
-				return false, nil
-			}
-			err = fmt.Errorf("%w, with a journal: %w", err, vault.ErrDamaged)
-		}
-		if err != nil {
-			return false, err
-		}
-		if err := c.AddDevice(card); err != nil {
-			return false, err
-		}
-		if d, _, err = c.Device(j.Device); err != nil {
-			return false, err
-		}
 	}
 	for {
 		seq := d.Head.Seq + 1
@@ -194,6 +181,15 @@ func (c *Catalog) followOne(ctx context.Context, v *vault.Vault, j vault.Journal
 		if err == nil {
 			err = c.Fold(s)
 		}
+		if beyond && unreadable(err) {
+			passed, passErr := c.passGap(ctx, v, &d, j.Last)
+			if passErr != nil {
+				return folded, passErr
+			}
+			if passed {
+				continue
+			}
+		}
 		if errors.Is(err, vault.ErrDamaged) || errors.Is(err, vault.ErrNewer) || errors.Is(err, ErrWaiting) {
 			if stopErr := c.Stop(j.Device, err.Error()); stopErr != nil {
 				return folded, stopErr
@@ -205,4 +201,26 @@ func (c *Catalog) followOne(ctx context.Context, v *vault.Vault, j vault.Journal
 		folded = true
 		d.Head = s.Head
 	}
+}
+
+// meet returns a device, and makes it known if it was not: not known is one
+// that another vault has left.
+func (c *Catalog) meet(ctx context.Context, v *vault.Vault, j vault.Journal) (d Device, known bool, err error) {
+	if d, known, err = c.Device(j.Device); err != nil || known {
+		return d, known, err
+	}
+	card, err := v.ReadCard(ctx, j.Device)
+	if errors.Is(err, vault.ErrForeign) {
+		if j.Last == 0 {
+			return d, false, nil
+		}
+		err = fmt.Errorf("%w, with a journal: %w", err, vault.ErrDamaged)
+	}
+	if err != nil {
+		return d, false, err
+	}
+	if err := c.AddDevice(card); err != nil {
+		return d, false, err
+	}
+	return c.Device(j.Device)
 }

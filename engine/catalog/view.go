@@ -53,10 +53,10 @@ func (c *Catalog) Sources(device seal.ID) (list []Source, err error) {
 	return list, err
 }
 
-// sortMarks puts marks into the order of time, but those of one device into
+// SortMarks puts marks into the order of time, but those of one device into
 // that of its journal: clocks are set back. A mark counts as no older than any
 // that its device has made before it.
-func sortMarks(list []Mark) []Mark {
+func SortMarks(list []Mark) []Mark {
 	byPosition := func(a, b Mark) int {
 		return cmp.Or(bytes.Compare(a.Device[:], b.Device[:]), cmp.Compare(a.At, b.At))
 	}
@@ -107,7 +107,7 @@ func (c *Catalog) Marks() (list []Mark, err error) {
 			return nil
 		})
 	})
-	return sortMarks(list), err
+	return SortMarks(list), err
 }
 
 // Page returns the entries of a directory now, from the first name after

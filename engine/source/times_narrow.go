@@ -40,6 +40,9 @@ type timespec64 struct{ sec, nsec int64 }
 // of the open file itself. Kernels before 5.1 know 32 bits only: unix.ERANGE
 // is for what does not fit.
 func utimes(dirfd int, name string, t Time) error {
+	if t.Nanoseconds >= 1e9 { // some of these mean "now" and "as it is"
+		return unix.EINVAL
+	}
 	var p *byte
 	flags := uintptr(0)
 	if name != "" {

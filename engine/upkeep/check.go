@@ -62,7 +62,10 @@ type Report struct {
 	Chunks    int64
 	ReadBytes int64
 	DeadPacks int64
-	Problems  []Problem
+	// SingleKeys are wrapped keys without a second copy: no damage, but one
+	// flipped bit in them would be.
+	SingleKeys int64
+	Problems   []Problem
 	// Bad are the packs that are damaged or missing for sure, each a problem
 	// too, in the order of their names; not those that the store could not read
 	// now, unless they were known to be. Of more than MaxBad, the rest are
@@ -97,11 +100,12 @@ func Check(ctx context.Context, q Request) (*Report, error) {
 			return c.report, err
 		}
 	}
-	keys, problems := q.Vault.CheckKeys(ctx)
-	if keys == 0 && len(problems) == 0 {
-		problems = append(problems, fmt.Errorf("%s: %w: %w", vault.KeysPrefix, ErrMissing, vault.ErrDamaged))
+	keys := q.Vault.CheckKeys(ctx)
+	if keys.Count == 0 && len(keys.Problems) == 0 {
+		keys.Problems = append(keys.Problems, fmt.Errorf("%s: %w: %w", vault.KeysPrefix, ErrMissing, vault.ErrDamaged))
 	}
-	for _, err := range problems {
+	c.report.SingleKeys = int64(keys.Single)
+	for _, err := range keys.Problems {
 		if err := c.found(vault.KeysPrefix, err); err != nil {
 			return c.report, err
 		}
@@ -166,8 +170,14 @@ func (c *check) journals() error {
 			err = fmt.Errorf("%w, with a journal: %w", err, vault.ErrDamaged)
 		}
 		c.report.Devices++
+		gap := err != nil
 		if err := c.found(vault.JournalPrefix(id), err); err != nil {
 			return err
+		}
+		if gap {
+			if err := c.afterGap(id, end.Seq+2, j.Last); err != nil {
+				return err
+			}
 		}
 		ends[id] = end.Seq
 	}

@@ -160,50 +160,52 @@ func nextCardSize(n int64) int64 { return max(n+1, cardPublicSize+2+seal.Overhea
 // foreign reports whether the wrapped keys of a device say that it belongs to
 // another vault.
 func (v *Vault) foreign(ctx context.Context, device seal.ID) (bool, error) {
-	foreign, prefix := false, DeviceKeyPrefix(device)
-	for o, err := range v.Store.List(ctx, prefix) {
-		if err != nil {
-			return false, fmt.Errorf("listing keys: %w", err)
+	names, err := v.keyNames(ctx, DeviceKeyPrefix(device))
+	if err != nil {
+		return false, err
+	}
+	foreign := false
+	for _, name := range names {
+		for _, c := range v.keyCopies(ctx, name) {
+			switch {
+			case outOfReach(c.err):
+				return false, fmt.Errorf("reading %s: %w", c.name, c.err)
+			case errors.Is(c.err, seal.ErrOtherVault):
+				foreign = true
+			case !errors.Is(c.err, storage.ErrNotFound):
+				return false, nil
+			}
 		}
-		b, err := v.Store.Get(ctx, o.Name, seal.MaxKeyObject)
-		if outOfReach(err) {
-			return false, fmt.Errorf("reading %s: %w", o.Name, err)
-		}
-		var id seal.Hash
-		if err == nil {
-			id, err = seal.WrappedVault(b)
-		}
-		if err != nil || id == v.ID {
-			return false, nil
-		}
-		foreign = true
 	}
 	return foreign, nil
 }
 
 // Sweep removes the wrapped keys, and the cards of their devices, whose vault
 // drop says so of. Init clears away what others have left, and what it has
-// put itself when it came second.
+// put itself when it came second. The copies go first: a key without one is
+// found again.
 func (v *Vault) Sweep(ctx context.Context, drop func(vault seal.Hash) bool) error {
-	for o, err := range v.Store.List(ctx, KeysPrefix) {
-		if err != nil {
-			return fmt.Errorf("listing keys: %w", err)
-		}
-		b, err := v.Store.Get(ctx, o.Name, seal.MaxKeyObject)
-		if err != nil {
-			return fmt.Errorf("reading %s: %w", o.Name, err)
-		}
-		if id, err := seal.WrappedVault(b); err != nil || !drop(id) {
-			continue
-		}
-		owner, _, ok := strings.Cut(o.Name[len(KeysPrefix):], "-")
-		if device, err := ParseID(owner); ok && err == nil { // the card first: its key says whose it is
-			if err := v.Store.Delete(ctx, CardName(device)); err != nil {
-				return fmt.Errorf("removing a card: %w", err)
+	for _, prefix := range []string{KeysCopyPrefix, KeysPrefix} {
+		for o, err := range v.Store.List(ctx, prefix) {
+			if err != nil {
+				return fmt.Errorf("listing keys: %w", err)
 			}
-		}
-		if err := v.Store.Delete(ctx, o.Name); err != nil {
-			return fmt.Errorf("removing a key: %w", err)
+			b, err := v.Store.Get(ctx, o.Name, seal.MaxKeyObject)
+			if err != nil {
+				return fmt.Errorf("reading %s: %w", o.Name, err)
+			}
+			if id, err := seal.WrappedVault(b); err != nil || !drop(id) {
+				continue
+			}
+			owner, _, ok := strings.Cut(o.Name[len(prefix):], "-")
+			if device, err := ParseID(owner); ok && err == nil && prefix == KeysPrefix { // the card first: its key says whose it is
+				if err := v.Store.Delete(ctx, CardName(device)); err != nil {
+					return fmt.Errorf("removing a card: %w", err)
+				}
+			}
+			if err := v.Store.Delete(ctx, o.Name); err != nil {
+				return fmt.Errorf("removing a key: %w", err)
+			}
 		}
 	}
 	return nil

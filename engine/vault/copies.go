@@ -69,19 +69,21 @@ func Find(ctx context.Context, s storage.Store, want *seal.Hash) (*Vault, error)
 // namedVaults are the vault ids that the intact wrapped keys of a store name.
 func namedVaults(ctx context.Context, s storage.Store) (map[seal.Hash]bool, error) {
 	named := map[seal.Hash]bool{}
-	for o, err := range s.List(ctx, KeysPrefix) {
-		if err != nil {
-			return nil, fmt.Errorf("listing keys: %w", err)
-		}
-		b, err := s.Get(ctx, o.Name, seal.MaxKeyObject)
-		if outOfReach(err) {
-			return nil, fmt.Errorf("reading %s: %w", o.Name, err)
-		}
-		if err != nil {
-			continue // damaged, or removed meanwhile
-		}
-		if id, err := seal.WrappedVault(b); err == nil {
-			named[id] = true
+	for _, prefix := range []string{KeysPrefix, KeysCopyPrefix} {
+		for o, err := range s.List(ctx, prefix) {
+			if err != nil {
+				return nil, fmt.Errorf("listing keys: %w", err)
+			}
+			b, err := s.Get(ctx, o.Name, seal.MaxKeyObject)
+			if outOfReach(err) {
+				return nil, fmt.Errorf("reading %s: %w", o.Name, err)
+			}
+			if err != nil {
+				continue // damaged, or removed meanwhile
+			}
+			if id, err := seal.WrappedVault(b); err == nil {
+				named[id] = true
+			}
 		}
 	}
 	return named, nil

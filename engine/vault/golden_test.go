@@ -246,8 +246,8 @@ func writtenTheSame(t *testing.T, dir string) {
 	if err := v.PutConfig(t.Context()); err != nil {
 		t.Fatal(err)
 	}
-	if n := len(fresh.Names()); n != 7 {
-		t.Errorf("%d objects, want 7", n)
+	if n := len(fresh.Names()); n != 8 {
+		t.Errorf("%d objects, want 8", n)
 	}
 	for _, name := range fresh.Names() {
 		if !bytes.Equal(get(t, fresh, name), get(t, store, name)) {

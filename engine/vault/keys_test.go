@@ -48,6 +48,12 @@ var (
 	deviceKeyName = DeviceKeyName(seal.ID(counting(100, 16)), 1)
 )
 
+// replaceKey replaces a wrapped key and its copy.
+func replaceKey(store *storagetest.Memory, name string, b []byte) {
+	store.Replace(name, b)
+	store.Replace(KeyCopyName(name), b)
+}
+
 func flipped(t *testing.T, store *storagetest.Memory, name string, at int) []byte {
 	b := get(t, store, name)
 	b[at] ^= 1
@@ -76,7 +82,7 @@ func TestPassphraseUnlocksOrTheReasonIsTold(t *testing.T) {
 		{"the key of another vault alone", otherVault, "oak", seal.ErrPassphrase},
 		{"no key for a passphrase", nil, "oak", seal.ErrPassphrase},
 	} {
-		store.Replace(passphraseKey, c.object)
+		replaceKey(store, passphraseKey, c.object)
 		v.Keys = nil
 		err := v.UnlockWithPassphrase(t.Context(), []byte(c.passphrase))
 		if !errors.Is(err, c.want) || (v.Keys != nil) != (err == nil) {
@@ -96,9 +102,9 @@ func TestOnePassphraseOfManyIsEnough(t *testing.T) {
 	if err := v.UnlockWithPassphrase(t.Context(), []byte("oak")); err != nil {
 		t.Errorf("beside a damaged key: %v", err)
 	}
-	count, problems := v.CheckKeys(t.Context())
-	if count != 4 || len(problems) != 1 || !errors.Is(problems[0], ErrDamaged) || !strings.Contains(problems[0].Error(), before) {
-		t.Errorf("check finds %d keys, %v", count, problems)
+	r := v.CheckKeys(t.Context())
+	if r.Count != 4 || r.Single != 1 || len(r.Problems) != 1 || !errors.Is(r.Problems[0], ErrDamaged) || !strings.Contains(r.Problems[0].Error(), before) {
+		t.Errorf("check finds %+v", r)
 	}
 }
 
@@ -106,8 +112,8 @@ func TestKeyringOfAnotherSignerIsRefused(t *testing.T) {
 	v, store, key := locked(t)
 	forged := *v
 	forged.Keys = &seal.Keyring{VaultSecret: seal.Key{1}, Epochs: map[uint32]seal.Key{1: {2}}} // of whoever owns the store
-	store.Replace(passphraseKey, nil)
-	store.Replace(deviceKeyName, nil)
+	replaceKey(store, passphraseKey, nil)
+	replaceKey(store, deviceKeyName, nil)
 	card := &Card{Device: seal.ID(counting(100, 16)), HPKE: [32]byte(key.Public())}
 	if err := errors.Join(putOak(t, &forged), forged.PutDeviceKey(t.Context(), card)); err != nil {
 		t.Fatal(err)
@@ -135,7 +141,7 @@ func TestDeviceUnlocksWithItsNewestKeyring(t *testing.T) {
 		t.Errorf("after a second epoch: %v", err)
 	}
 	for what, object := range map[string][]byte{"damaged": flipped(t, store, deviceKeyName, 90), "a passphrase's": get(t, store, passphraseKey)} {
-		store.Replace(deviceKeyName, object)
+		replaceKey(store, deviceKeyName, object)
 		if err := v.UnlockWithDevice(t.Context(), device, key); !errors.Is(err, ErrDamaged) || !strings.Contains(err.Error(), deviceKeyName) {
 			t.Errorf("%s object: %v", what, err)
 		}
@@ -150,7 +156,7 @@ func TestStoreOutOfReachIsNeverAWrongPassphraseOrDamage(t *testing.T) {
 	for number := 1; number <= 2; number++ { // the listing, the first object
 		v.Store = storagetest.NewFaulty(store, storagetest.From(number, storagetest.Gone))
 		err := v.UnlockWithPassphrase(t.Context(), []byte("oak"))
-		_, problems := v.CheckKeys(t.Context())
+		problems := v.CheckKeys(t.Context()).Problems
 		for what, err := range map[string]error{
 			"passphrase": err,
 			"device":     v.UnlockWithDevice(t.Context(), seal.ID(counting(100, 16)), key),

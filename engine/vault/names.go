@@ -14,6 +14,7 @@ const (
 	ConfigName     = "vault.json"
 	ConfigCopyName = "vault-copy.json"
 	KeysPrefix     = "keys/"
+	KeysCopyPrefix = "keys-copy/"
 	DevicesPrefix  = "devices/"
 	PacksPrefix    = "packs/"
 )
@@ -97,6 +98,9 @@ func DeviceKeyName(device seal.ID, epoch uint32) string {
 
 // KeyName is the object name of a keyring wrapped for a passphrase.
 func KeyName(id seal.ID) string { return KeysPrefix + hex.EncodeToString(id[:]) }
+
+// KeyCopyName is the object name of the second copy of a wrapped key.
+func KeyCopyName(key string) string { return KeysCopyPrefix + strings.TrimPrefix(key, KeysPrefix) }
 
 // ParseID reads 32 hexadecimal digits, lower case.
 func ParseID(s string) (id seal.ID, err error) {
