@@ -70,38 +70,48 @@ func (c *check) mended(name string) bool {
 
 // judge tells whether a pack is bad, and how deep one must look to find it;
 // Depth is 0 if it is not. One that parity makes good is, so that what it has
-// gets another copy before more of it goes bad. at and err are what the check has found of it. Damage must show twice:
-// what comes over a network, or out of bad memory, can be wrong once. What
-// says nothing leaves what was known.
+// gets another copy before more of it goes bad. at and err are what the check
+// has found of it. Damage must show twice, also what parity makes good: what
+// comes over a network, or out of bad memory, can be wrong once. What says
+// nothing leaves what was known.
 func (c *check) judge(ctx context.Context, p *vault.Pack, size int64, listed bool, at Depth, err error) BadPack {
 	known := c.known[p.ID]
+	mended := c.mended(p.ID.Name())
 	switch {
-	case err == nil && c.mended(p.ID.Name()) && (known.Depth <= c.depth() || known.Repairable):
-		return BadPack{p.ID, max(at, known.Depth), true}
-	case err == nil && known.Depth <= c.depth():
+	case err == nil && mended && (known.Depth <= c.depth() || known.Repairable):
+		if bad, err := c.again(ctx, p, size, listed); bad && err == nil {
+			return BadPack{p.ID, max(at, known.Depth), true}
+		}
+	case err == nil && !mended && known.Depth <= c.depth():
 		return BadPack{}
-	case err != nil && proves(err) && c.again(ctx, p, size, listed):
-		return BadPack{p.ID, max(at, known.Depth), false}
+	case err != nil && proves(err):
+		if bad, err := c.again(ctx, p, size, listed); bad && proves(err) {
+			return BadPack{p.ID, max(at, known.Depth), false}
+		}
 	}
 	return known
 }
 
-// again looks a second time for what is wrong with a pack.
-func (c *check) again(ctx context.Context, p *vault.Pack, size int64, listed bool) bool {
+// again looks a second time for what is wrong with a pack, and remembers
+// nothing of the first look. It tells whether there is anything; err is nil if
+// parity makes it good.
+func (c *check) again(ctx context.Context, p *vault.Pack, size int64, listed bool) (bad bool, err error) {
 	name, store := p.ID.Name(), c.Vault.Store
 	if !listed { // a listing can lag behind
 		_, err := store.GetRange(ctx, name, 0, 1)
-		return errors.Is(err, storage.ErrNotFound)
+		return errors.Is(err, storage.ErrNotFound), vault.ErrDamaged
 	}
-	if want := c.Vault.ObjectSize(int64(min(p.SizeBytes, vault.MaxPack))); size != want {
-		if _, err := store.GetRange(ctx, name, want-1, 1); err != nil {
-			return errors.Is(err, storage.ErrShort) || errors.Is(err, storage.ErrNotFound)
+	if want := c.Vault.ObjectSize(int64(min(p.SizeBytes, vault.MaxPack))); size != want { // or be wrong
+		_, err := store.GetRange(ctx, name, want-1, 1)
+		more, longErr := store.GetRange(ctx, name, want, 1)
+		long := longErr == nil && len(more) == 1
+		if !long && !errors.Is(err, storage.ErrShort) && !errors.Is(err, storage.ErrNotFound) {
+			return false, nil
 		}
-		more, err := store.GetRange(ctx, name, want, 1)
-		return err == nil && len(more) == 1
 	}
-	_, err := c.pack(ctx, name, p, size, listed, func(int) {})
-	return proves(err)
+	second := newCheck(ctx, c.Request, c.Vault)
+	_, err = second.pack(ctx, name, p, size, listed, func(int) {})
+	return err != nil || second.mended(name), err
 }
 
 // settleBad puts the bad packs into the order of their names. Where the vault

@@ -87,11 +87,16 @@ type check struct {
 	small []smallFile // of the segment that is being checked
 }
 
+func newCheck(ctx context.Context, q Request, v *vault.Vault) *check {
+	c := &check{Request: q, ctx: ctx, report: &Report{}, repaired: map[string]bool{}}
+	c.Vault = v.Strict(c.repairable)
+	return c
+}
+
 // Check checks the vault. The error is one that ended the check: of the store,
 // of the catalog or of the context; damage is in the report.
 func Check(ctx context.Context, q Request) (*Report, error) {
-	c := &check{Request: q, ctx: ctx, report: &Report{}}
-	c.repaired, c.Vault = map[string]bool{}, q.Vault.Strict(c.repairable)
+	c := newCheck(ctx, q, q.Vault)
 	if err := q.Catalog.Verify(ctx); err != nil {
 		return c.report, err
 	}
