@@ -155,6 +155,8 @@ func TestEveryAnswerOfAServiceHasItsMeaning(t *testing.T) {
 		{409, "ConditionalRequestConflict", storage.ErrUnreachable, 4},
 		{403, "AccessDenied", storage.ErrDenied, 1},
 		{403, "SignatureDoesNotMatch", storage.ErrDenied, 1},
+		{400, "ExpiredToken", storage.ErrDenied, 1},
+		{400, "InvalidToken", storage.ErrDenied, 1},
 		{404, "NoSuchBucket", storage.ErrUnreachable, 1},
 		{501, "NotImplemented", storage.ErrNotCreateOnly, 1},
 		{500, "InternalError", storage.ErrUnreachable, 4},

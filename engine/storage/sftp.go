@@ -142,6 +142,8 @@ func (s *SFTP) with(ctx context.Context, name string, do func(*session) error) e
 		}
 		s.forget()
 		return fmt.Errorf("object %s: %w", name, ErrNotFound)
+	case errors.Is(err, fs.ErrPermission):
+		return fmt.Errorf("object %s: %w: %w", name, ErrDenied, err)
 	}
 	return fmt.Errorf("object %s: %w", name, err)
 }

@@ -89,8 +89,8 @@ var (
 	ErrTooLarge = errors.New("object larger than its kind allows")
 	// ErrShort is returned by GetRange for an object that ends too early.
 	ErrShort = errors.New("object ends too early")
-	// ErrMedium is returned by GetRange when a disk cannot read back a part of
-	// an object: it has a bad sector there, most often.
+	// ErrMedium is returned by Get and GetRange when a disk cannot read back a
+	// part of an object: it has a bad sector there, most often.
 	ErrMedium = errors.New("the disk cannot read it back")
 	// ErrUnreachable is returned when the store itself cannot be used now.
 	ErrUnreachable = errors.New("store cannot be reached")
