@@ -151,7 +151,7 @@ func (v *Vault) ReadCard(ctx context.Context, device seal.ID) (*Card, error) {
 			return nil, fmt.Errorf("%s: %w", name, ErrForeign)
 		}
 	}
-	return nil, damaged(name, err)
+	return nil, objectError(name, err)
 }
 
 // nextCardSize is the least size above n that cards have.

@@ -256,7 +256,7 @@ func (v *Vault) ReadSegment(ctx context.Context, card *Card, seq uint64) (*Segme
 		return err
 	})
 	if err != nil {
-		return nil, damaged(name, err)
+		return nil, objectError(name, err)
 	}
 	return s, nil
 }
