@@ -47,7 +47,7 @@ import (
 )
 
 // version changes whenever the records do, or what this holm can fold.
-const version = 6
+const version = 7
 
 var (
 	// ErrDamaged is returned when the catalog file does not hold what was

@@ -258,13 +258,3 @@ func (v *Vault) Journals(ctx context.Context) ([]Journal, error) {
 	}
 	return list, nil
 }
-
-// Devices lists the devices that have a card or a journal.
-func (v *Vault) Devices(ctx context.Context) ([]seal.ID, error) {
-	journals, err := v.Journals(ctx)
-	var list []seal.ID
-	for _, j := range journals {
-		list = append(list, j.Device)
-	}
-	return list, err
-}
