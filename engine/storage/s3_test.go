@@ -28,7 +28,8 @@ import (
 	"holm.example/engine/storage/storagetest"
 )
 
-// s3Servers are two implementations of the service that keep create-only.
+// s3Servers are two implementations of the service that keep create-only: both
+// are libraries that run in the process of the test, behind HTTP on loopback.
 func s3Servers() map[string]func() http.Handler {
 	return map[string]func() http.Handler{
 		"rclone's gofakes3": func() http.Handler {

@@ -9,6 +9,10 @@
 // bytes that the store need not understand. storagetest holds the suite that
 // every store passes.
 //
+// One server cannot keep it: an SFTP server on a file system without hard
+// links looks first and renames then, and of two Puts in the same moment both
+// may succeed, the later one over the other.
+//
 // # Asking again
 //
 // A store over a network (S3, SFTP) marks the errors that may pass: no

@@ -4,8 +4,9 @@
 // It promises that what it reads was written by a device of this vault, under
 // that very name, whole, or that the error names the object; that nothing
 // from the store is interpreted before it is authenticated, except the
-// strict, bounded vault.json and the heads of objects; and that every build
-// writes and reads the same bytes. The package is pure over engine/storage:
+// strict, bounded vault.json, the heads of objects, and of a fence, which has
+// one size, the device that has signed it, whose card is read to verify it;
+// and that every build writes and reads the same bytes. The package is pure over engine/storage:
 // it knows no files and no clock.
 package vault
 
