@@ -253,7 +253,7 @@ func (f *fold) mark(o *vault.Mark) error {
 }
 
 // adopt copies the sources of another device, and what could be reached from
-// them at that seq.
+// them at that seq, in the one update of the segment: all of it is in memory.
 func (f *fold) adopt(o *vault.Adopt) error {
 	name := vault.SegmentName(o.Device, o.Seq)
 	segment, known := get(f.t, bucketSegments, segmentKey(o.Device, o.Seq))
