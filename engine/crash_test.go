@@ -65,7 +65,7 @@ func TestKilledAtAnyWriteNothingIsLostAndNothingNeedsRepair(t *testing.T) {
 			sameTrees(t, first, image(t, after.restore(data, snapshot)))
 			after.clean(data)
 			after.with(data, func(e *Engine) {
-				if devices, err := e.vault.Devices(t.Context()); err != nil || len(devices) != 1 {
+				if devices, err := e.vault.Journals(t.Context()); err != nil || len(devices) != 1 {
 					t.Errorf("%d devices, %v: a killed run was taken for a clone", len(devices), err)
 				}
 			})

@@ -23,7 +23,6 @@ import (
 	"context"
 	"crypto/ed25519"
 	"crypto/rand"
-	"encoding/hex"
 	"errors"
 	"fmt"
 	"io"
@@ -189,7 +188,6 @@ func (e *Engine) identity() (seal.DeviceKey, error) {
 	if _, err := io.ReadFull(e.random, e.device.Incarnation[:]); err != nil {
 		return seal.DeviceKey{}, fmt.Errorf("naming this incarnation: %w", err)
 	}
-	s.Incarnation = hex.EncodeToString(e.device.Incarnation[:])
 	return seal.NewDeviceKey(device)
 }
 

@@ -37,7 +37,6 @@ type state struct {
 	HeadSeq     uint64   `json:"head_seq"`
 	HeadHash    string   `json:"head_hash"`
 	Intents     []string `json:"intents"` // hashes of segments meant for head_seq + 1
-	Incarnation string   `json:"incarnation"`
 	// Adopting is what a new device of a cloned or lost one takes over with
 	// its first segment.
 	Adopting *adopting `json:"adopting,omitempty"`

@@ -91,7 +91,7 @@ func TestTwoDevicesCommitInTurnAndAtOnceAndBothHistoriesRestore(t *testing.T) {
 		p.clean(p.data)
 	}
 	a.with(a.data, func(e *Engine) {
-		if devices, err := e.vault.Devices(t.Context()); err != nil || len(devices) != 2 {
+		if devices, err := e.vault.Journals(t.Context()); err != nil || len(devices) != 2 {
 			t.Errorf("%d devices, %v: one was taken for a clone", len(devices), err)
 		}
 	})

@@ -68,6 +68,10 @@ func TestEveryErrorOfTheEngineHasItsExitCodeAndAHint(t *testing.T) {
 			t.Errorf("%v is told as %q", err, stderr)
 		}
 	}
+	denied, _, hint := fixture(t)
+	if got := denied.fail(fmt.Errorf("%w: %w: %w", engine.ErrLost, engine.ErrDamaged, engine.ErrDenied)); got != 6 || !strings.Contains(hint.String(), "AWS_ACCESS_KEY_ID") {
+		t.Errorf("a store that denies, whatever it is taken for: exit code %d, told as %q", got, hint)
+	}
 	u, _, stderr := fixture(t)
 	if got := u.fail(errors.New("anything else")); got != 1 || stderr.String() != "holm: error: anything else\n" {
 		t.Errorf("an error without an occasion: exit code %d, told as %q", got, stderr)

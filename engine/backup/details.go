@@ -13,10 +13,6 @@ import (
 // rest of the entry is stored; without its name or target there is none.
 var ErrTooLarge = errors.New("metadata is too large to be stored")
 
-// maxAttributeBytes bounds the extended attributes of an entry, names and
-// values: a thousand of the largest would not fit into a segment.
-const maxAttributeBytes = 1 << 20
-
 // maxLinked bounds the chunk ids that linked remembers.
 const maxLinked = 32768
 
@@ -47,7 +43,7 @@ func (d *details) describe(key seal.ChunkKey, n *vault.Node, e source.Entry, lis
 		list = list[:vault.MaxAttributes]
 	}
 	n.Meta.Attributes = nil
-	room := maxAttributeBytes
+	room := source.MaxAttributeBytes // a thousand of the largest would not fit into a segment
 	for _, a := range list {
 		size := len(a.Name) + len(a.Value)
 		if len(a.Name) > vault.MaxText || len(a.Value) > vault.MaxText || size > room {

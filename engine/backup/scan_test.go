@@ -53,7 +53,7 @@ func TestAttributesBeyondASegmentAreLeftOutAndTold(t *testing.T) {
 	for _, a := range n.Meta.Attributes {
 		size += len(a.Name) + len(a.Value)
 	}
-	if size > maxAttributeBytes || len(n.Meta.Attributes) != 15 || len(problems) != 25 || !errors.Is(problems[0], ErrTooLarge) {
+	if size > source.MaxAttributeBytes || len(n.Meta.Attributes) != 15 || len(problems) != 25 || !errors.Is(problems[0], ErrTooLarge) {
 		t.Errorf("%d attributes of %d bytes, problems %v", len(n.Meta.Attributes), size, problems)
 	}
 }

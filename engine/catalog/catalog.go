@@ -12,7 +12,7 @@
 // them an overlay in a bbolt file. A key begins with a letter (a position is
 // seq·2¹⁷ + index, big-endian):
 //
-//	d  device → card, head, why its fold stopped
+//	d  device → card, head
 //	s  device ‖ seq → object hash of the segment
 //	h  device ‖ other device → seq, hash: heads that a device has said to have folded
 //	r  device ‖ source → path, system
@@ -29,6 +29,13 @@
 //
 // Every value ends with a checksum of key and value: 4 bytes, CRC-32C,
 // big-endian. Nothing is used that it does not confirm.
+//
+// Memory does not grow with a vault, but for two things. What one update
+// changes is held until its end: of a segment that is bounded by its size, but
+// an Adopt copies all that a device had, some 100 bytes an entry, and is one
+// update. And who reads a directory as it was holds what has ended there since
+// that position: its entries are kept by the position of their end, and asked
+// for by name.
 package catalog
 
 import (
@@ -47,7 +54,7 @@ import (
 )
 
 // version changes whenever the records do, or what this holm can fold.
-const version = 6
+const version = 7
 
 var (
 	// ErrDamaged is returned when the catalog file does not hold what was

@@ -28,8 +28,6 @@ type Device struct {
 	Head vault.Head
 	// Committed is the commit time of the head; it never runs backwards.
 	Committed vault.Time
-	// Stopped says why the fold of this journal stopped; empty: it did not.
-	Stopped string
 }
 
 func (d *Device) format() []byte {
@@ -39,8 +37,7 @@ func (d *Device) format() []byte {
 	b = binary.AppendUvarint(b, uint64(d.Card.Created.Nanoseconds))
 	b = binary.AppendVarint(b, d.Committed.Seconds)
 	b = binary.AppendUvarint(b, uint64(d.Committed.Nanoseconds))
-	b = appendBytes(b, []byte(d.Card.Name))
-	return appendBytes(b, []byte(d.Stopped))
+	return appendBytes(b, []byte(d.Card.Name))
 }
 
 func parseDevice(id []byte, f fields) (Device, error) {
@@ -51,7 +48,7 @@ func parseDevice(id []byte, f fields) (Device, error) {
 	d.Card.Hash, d.Head.Hash = f.hash(), f.hash()
 	d.Head.Seq = f.uv()
 	d.Card.Created, d.Committed = f.time(), f.time()
-	d.Card.Name, d.Stopped = string(f.bytes()), string(f.bytes())
+	d.Card.Name = string(f.bytes())
 	return d, f.end("device")
 }
 
@@ -102,18 +99,6 @@ func deviceAt(t *tx, id seal.ID) (Device, error) {
 	return parseDevice(id[:], f)
 }
 
-// Stop records why the fold of a journal stopped; an empty reason clears it.
-func (c *Catalog) Stop(id seal.ID, reason string) error {
-	return c.update(func(t *tx) error {
-		d, err := deviceAt(t, id)
-		if err != nil || d.Stopped == reason {
-			return err
-		}
-		d.Stopped = reason
-		return put(t, bucketDevices, id[:], d.format())
-	})
-}
-
 // Claims are the heads of other journals that a device has said to have
 // folded, in the order of the devices.
 func (c *Catalog) Claims(by seal.ID) (list []vault.Head, err error) {
@@ -153,7 +138,7 @@ func (c *Catalog) Fold(s *vault.Segment) error {
 		if err := put(t, bucketSegments, segmentKey(s.Device, s.Seq), s.Hash[:]); err != nil {
 			return err
 		}
-		d.Head, d.Stopped = s.Head, ""
+		d.Head = s.Head
 		if d.Committed.Before(s.Committed) {
 			d.Committed = s.Committed
 		}
@@ -268,7 +253,7 @@ func (f *fold) mark(o *vault.Mark) error {
 }
 
 // adopt copies the sources of another device, and what could be reached from
-// them at that seq.
+// them at that seq, in the one update of the segment: all of it is in memory.
 func (f *fold) adopt(o *vault.Adopt) error {
 	name := vault.SegmentName(o.Device, o.Seq)
 	segment, known := get(f.t, bucketSegments, segmentKey(o.Device, o.Seq))

@@ -32,10 +32,10 @@ func (s Stop) Unwrap() error { return s.Err }
 
 // Follow folds everything that the journals of the vault hold and the catalog
 // does not. A journal that cannot be folded further, because it is damaged or
-// has a gap or holds what this version does not know, stops where it is:
-// Device.Stopped says why, and the others go on. So does one that lost what
-// was folded of it or what another device claims of it. The error is one of
-// the store or of the catalog; the journals' own are in stopped, one each.
+// has a gap or holds what this version does not know, stops where it is, and
+// the others go on. So does one that lost what was folded of it or what
+// another device claims of it. The error is one of the store or of the
+// catalog; the journals' own are in stopped, one each.
 func (c *Catalog) Follow(ctx context.Context, v *vault.Vault) (stopped []Stop, err error) {
 	return c.follow(ctx, v, false)
 }
@@ -188,11 +188,6 @@ func (c *Catalog) followOne(ctx context.Context, v *vault.Vault, j vault.Journal
 			}
 			if passed {
 				continue
-			}
-		}
-		if errors.Is(err, vault.ErrDamaged) || errors.Is(err, vault.ErrNewer) || errors.Is(err, ErrWaiting) {
-			if stopErr := c.Stop(j.Device, err.Error()); stopErr != nil {
-				return folded, stopErr
 			}
 		}
 		if err != nil {

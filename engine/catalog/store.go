@@ -9,6 +9,7 @@ import (
 	"os"
 	"path/filepath"
 	"runtime/debug"
+	"strings"
 	"sync"
 	"time"
 
@@ -184,17 +185,18 @@ func tableError(err error) error {
 
 // removeStrays removes tables that no commit names.
 func (s *store) removeStrays() error {
-	names, err := filepath.Glob(filepath.Join(s.dir, "*"+tableEnd))
+	entries, err := os.ReadDir(s.dir)
 	if err != nil {
-		return err
+		return fmt.Errorf("clearing away tables: %w", err)
 	}
 	named := map[string]bool{}
 	for _, t := range s.tables {
 		named[tablePath(s.dir, t.number)] = true
 		s.next = max(s.next, t.number)
 	}
-	for _, name := range names {
-		if named[name] {
+	for _, e := range entries {
+		name := filepath.Join(s.dir, e.Name())
+		if named[name] || !strings.HasSuffix(name, tableEnd) {
 			continue
 		}
 		if err := os.Remove(name); err != nil {

@@ -161,7 +161,8 @@ func pageAfter(t *tx, device, dir seal.ID, after string) (rest []stored, more bo
 }
 
 // pastAt returns the entries that were in a directory at a position and no
-// longer are, in the order of their names.
+// longer are, in the order of their names: all of them at once, for their keys
+// are in the order of their ends.
 func pastAt(t *tx, device, dir seal.ID, at Position) ([]stored, error) {
 	prefix := join(device[:], dir[:])
 	var list []stored
@@ -234,6 +235,7 @@ func entriesAt(t *tx, device, dir seal.ID, at Position) (list []stored, err erro
 
 // Entries calls f for the entries that a directory had at a position, in the
 // order of their names, and ends with f's first error. f may use the catalog.
+// Memory grows with what the directory no longer holds of that position.
 func (c *Catalog) Entries(device, dir seal.ID, at Position, f func(Entry) error) error {
 	var past []stored
 	err := c.view(func(t *tx) (err error) {

@@ -27,6 +27,10 @@ const (
 	AttributeStream = "holm.windows.stream."
 )
 
+// MaxAttributeBytes bounds what is kept of the extended attributes of an
+// entry, names and values together; docs/vault-format.md, section 8.
+const MaxAttributeBytes = 1 << 20
+
 func sortAttributes(list []Attribute) {
 	slices.SortFunc(list, func(a, b Attribute) int { return cmp.Compare(a.Name, b.Name) })
 }

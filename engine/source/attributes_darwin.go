@@ -61,6 +61,7 @@ func attributes(path string, list func([]byte) (int, error), get func(string, []
 		return nil, failed("listxattr", path, none(err))
 	}
 	var problems []error
+	size := 0
 	for name := range strings.SplitSeq(string(names), "\x00") {
 		if !kept(name) {
 			continue
@@ -70,6 +71,10 @@ func attributes(path string, list func([]byte) (int, error), get func(string, []
 		case none(err) != nil:
 			problems = append(problems, failed("getxattr "+name, path, err))
 		case err == nil:
+			if size += len(name) + len(value); size > MaxAttributeBytes {
+				sortAttributes(all)
+				return all, errors.Join(append(problems, failed("getxattr", path, ErrAttributes))...)
+			}
 			all = append(all, Attribute{name, string(value)})
 		}
 	}

@@ -9,6 +9,9 @@ import (
 var (
 	// ErrNotRegular says that a name is no regular file, or none any more.
 	ErrNotRegular = errors.New("not a regular file")
+	// ErrAttributes says that an entry has more extended attributes than
+	// MaxAttributeBytes: the rest of them were not read.
+	ErrAttributes = errors.New("more than 1 MiB of extended attributes")
 	// SkipDir, returned by Visitor.Enter, leaves a directory's contents out.
 	SkipDir = fs.SkipDir
 )

@@ -277,3 +277,27 @@ func TestDeviceKeepsItsNumbers(t *testing.T) {
 		t.Errorf("the device is %+v", e)
 	}
 }
+
+func TestAttributesBeyondWhatIsKeptAreNotRead(t *testing.T) {
+	names, value, read := "", make([]byte, 64<<10), 0
+	for i := range 140 {
+		names += fmt.Sprintf("user.%d\x00", i)
+	}
+	list, err := attributes("file",
+		func(b []byte) (int, error) {
+			if len(b) < len(names) {
+				return 0, unix.ERANGE
+			}
+			return copy(b, names), nil
+		},
+		func(_ string, b []byte) (int, error) {
+			if len(b) < len(value) {
+				return 0, unix.ERANGE
+			}
+			read++
+			return copy(b, value), nil
+		})
+	if !errors.Is(err, ErrAttributes) || len(list) != 15 || read != 16 {
+		t.Errorf("%d attributes, %d read, %v", len(list), read, err)
+	}
+}

@@ -213,7 +213,7 @@ func (d *Dir) Get(ctx context.Context, name string, limit int64) ([]byte, error)
 	}
 	b := make([]byte, size)
 	if _, err := io.ReadFull(f, b); err != nil {
-		return nil, fmt.Errorf("object %s: %w", name, err)
+		return nil, readError(name, err)
 	}
 	return b, nil
 }

@@ -82,9 +82,19 @@ func (r *Retry) mayPass(err error) bool {
 // do tries until there is an answer, or an error that does not pass, or
 // enough was tried.
 func (r *Retry) do(ctx context.Context, try func() error) error {
+	return r.doWhile(ctx, func() bool { return false }, try)
+}
+
+// doWhile is do that counts attempts, and waits, anew after one that has moved
+// on.
+func (r *Retry) doWhile(ctx context.Context, moved func() bool, try func() error) error {
 	wait := firstWait
 	for n := 1; ; n++ {
 		err := try()
+		if moved() {
+			r.answered.Store(true)
+			n, wait = 1, firstWait
+		}
 		if err == nil || !r.mayPass(err) {
 			if err == nil || ctx.Err() == nil {
 				r.answered.Store(true)
@@ -132,7 +142,9 @@ func (r *Retry) Put(ctx context.Context, name string, body *io.SectionReader) er
 }
 
 // ours returns nil if the object that is there has exactly the bytes of the
-// body, exists if it has others, and any other error if that is not known.
+// body and its name is durable, which the attempt that made it may not have
+// come to; exists if it has other bytes, and any other error if that is not
+// known.
 func (r *Retry) ours(ctx context.Context, name string, body *io.SectionReader, exists error) error {
 	size := body.Size()
 	want := make([]byte, min(size, compareSize))
@@ -152,7 +164,7 @@ func (r *Retry) ours(ctx context.Context, name string, body *io.SectionReader, e
 	_, err := r.inner.GetRange(ctx, name, size, 1)
 	switch {
 	case errors.Is(err, ErrShort):
-		return nil
+		return Tidy(ctx, r.inner, name, time.Time{}) // removes nothing
 	case err == nil:
 		return exists
 	}
@@ -186,11 +198,17 @@ func (r *Retry) GetRange(ctx context.Context, name string, offset, length int64)
 	return b, err
 }
 
-// List implements Store. One that breaks goes on behind the last name it gave.
+// List implements Store. One that breaks goes on behind the last name it gave;
+// what counts are the attempts that give none, however long the listing is.
 func (r *Retry) List(ctx context.Context, prefix string) iter.Seq2[Object, error] {
 	return func(yield func(Object, error) bool) {
-		last := ""
-		err := r.do(ctx, func() error {
+		last, before := "", ""
+		moved := func() bool {
+			is := last != before
+			before = last
+			return is
+		}
+		err := r.doWhile(ctx, moved, func() error {
 			for o, err := range r.inner.List(ctx, prefix) {
 				if err != nil {
 					return err

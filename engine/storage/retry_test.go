@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"iter"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -223,6 +224,76 @@ func TestListThatBreaksGoesOnBehindTheLastName(t *testing.T) {
 	f := storagetest.NewFaulty(m, storagetest.At(1, storagetest.Short))
 	if got := names(t, stubborn(f)); !slices.Equal(got, want) || f.Count("") != 2 {
 		t.Errorf("%q in %d lists, want %q in 2", got, f.Count(""), want)
+	}
+}
+
+func TestListThatGetsOnIsNotGivenUp(t *testing.T) {
+	m := &storagetest.Memory{}
+	var want []string
+	for i := range 40 {
+		want = append(want, fmt.Sprintf("a/%02d", i))
+		put(t, m, want[i], "x")
+	}
+	s := &pages{Store: m}
+	if got := names(t, stubborn(s)); !slices.Equal(got, want) || s.lists != 40 {
+		t.Errorf("%q in %d lists, want %d names in 40", got, s.lists, len(want))
+	}
+}
+
+// pages is a store whose every List breaks after one name more than the last.
+type pages struct {
+	storage.Store
+	lists int
+}
+
+func (p *pages) List(ctx context.Context, prefix string) iter.Seq2[storage.Object, error] {
+	return func(yield func(storage.Object, error) bool) {
+		p.lists++
+		n := 0
+		for o, err := range p.Store.List(ctx, prefix) {
+			if n++; n > p.lists {
+				yield(storage.Object{}, storagetest.ErrFault)
+				return
+			}
+			if !yield(o, err) {
+				return
+			}
+		}
+	}
+}
+
+// syncing is a store that writes down what it is asked to make durable, and
+// fails the first time.
+type syncing struct {
+	storage.Store
+	tidied []string
+	before time.Time
+}
+
+func (s *syncing) Tidy(_ context.Context, name string, before time.Time) error {
+	s.tidied, s.before = append(s.tidied, name), before
+	if len(s.tidied) == 1 {
+		return storagetest.ErrFault
+	}
+	return nil
+}
+
+func TestPutThatIsFoundThereIsMadeDurableBeforeItSucceeds(t *testing.T) {
+	for _, c := range []struct {
+		there string
+		want  []string
+		err   error
+	}{{"x", []string{"d/a", "d/a"}, nil}, {"y", nil, storage.ErrExists}} {
+		m := &storagetest.Memory{}
+		put(t, m, "d/a", c.there)
+		// The name is there, and the connection broke before it was synced.
+		s := &syncing{Store: storagetest.NewFaulty(m, storagetest.At(1, storagetest.Before))}
+		if err := stubborn(s).Put(t.Context(), "d/a", storage.Body([]byte("x"))); !errors.Is(err, c.err) {
+			t.Errorf("Put where %q is: %v, want %v", c.there, err, c.err)
+		}
+		if !slices.Equal(s.tidied, c.want) || !s.before.IsZero() {
+			t.Errorf("made durable where %q is: %q, before %v, want %q and nothing removed", c.there, s.tidied, s.before, c.want)
+		}
 	}
 }
 

@@ -110,7 +110,8 @@ func meaning(a minio.ErrorResponse) error {
 		return ErrNotFound
 	case a.Code == minio.InvalidRange, a.StatusCode == http.StatusRequestedRangeNotSatisfiable:
 		return ErrShort
-	case a.StatusCode == http.StatusUnauthorized, a.StatusCode == http.StatusForbidden:
+	case a.StatusCode == http.StatusUnauthorized, a.StatusCode == http.StatusForbidden,
+		a.Code == "ExpiredToken", a.Code == "InvalidToken": // with 400, of temporary credentials
 		return fmt.Errorf("%w: %w", ErrDenied, said)
 	case a.StatusCode == http.StatusInsufficientStorage:
 		return fmt.Errorf("%w: %w", syscall.ENOSPC, said)

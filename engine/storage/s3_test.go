@@ -28,7 +28,8 @@ import (
 	"holm.example/engine/storage/storagetest"
 )
 
-// s3Servers are two implementations of the service that keep create-only.
+// s3Servers are two implementations of the service that keep create-only: both
+// are libraries that run in the process of the test, behind HTTP on loopback.
 func s3Servers() map[string]func() http.Handler {
 	return map[string]func() http.Handler{
 		"rclone's gofakes3": func() http.Handler {
@@ -155,6 +156,8 @@ func TestEveryAnswerOfAServiceHasItsMeaning(t *testing.T) {
 		{409, "ConditionalRequestConflict", storage.ErrUnreachable, 4},
 		{403, "AccessDenied", storage.ErrDenied, 1},
 		{403, "SignatureDoesNotMatch", storage.ErrDenied, 1},
+		{400, "ExpiredToken", storage.ErrDenied, 1},
+		{400, "InvalidToken", storage.ErrDenied, 1},
 		{404, "NoSuchBucket", storage.ErrUnreachable, 1},
 		{501, "NotImplemented", storage.ErrNotCreateOnly, 1},
 		{500, "InternalError", storage.ErrUnreachable, 4},

@@ -55,7 +55,9 @@ type SFTPConfig struct {
 // server without hard links is asked for a plain rename of SFTP version 3,
 // which must not replace, and never for posix-rename, which does; what it
 // makes of that Probe finds out. A server without fsync keeps what its own
-// system keeps. Tidy removes what killed Puts left.
+// system keeps. What killed Puts left Tidy removes, where it is asked to: by
+// packs, journals and probes; what is left of a vault.json, a key or a card
+// stays.
 //
 // One connection serves all goroutines. When it breaks, everything that was
 // under way fails with an error that may pass, and the next call connects
@@ -142,6 +144,8 @@ func (s *SFTP) with(ctx context.Context, name string, do func(*session) error) e
 		}
 		s.forget()
 		return fmt.Errorf("object %s: %w", name, ErrNotFound)
+	case errors.Is(err, fs.ErrPermission):
+		return fmt.Errorf("object %s: %w: %w", name, ErrDenied, err)
 	}
 	return fmt.Errorf("object %s: %w", name, err)
 }
@@ -262,7 +266,8 @@ func (s *SFTP) Put(ctx context.Context, name string, body *io.SectionReader) err
 	})
 }
 
-// open opens an object, which is a regular file, and tells its size.
+// read opens an object, which is a regular file, and calls use with it and its
+// size.
 func (s *SFTP) read(ctx context.Context, name string, use func(f *sftp.File, size int64) error) error {
 	if err := errors.Join(CheckName(name), ctx.Err()); err != nil {
 		return err
@@ -438,7 +443,9 @@ func (se *session) fill(name string, body io.Reader, size int64) error {
 	return err
 }
 
-// publish gives a temporary file its name, or returns ErrExists.
+// publish gives a temporary file its name, or returns ErrExists. Where there
+// are no hard links, the rename of sftp-server looks whether the name is there
+// and renames then: of two Puts at the same moment both can succeed.
 func (se *session) publish(temporary, name string) error {
 	if _, can := se.HasExtension(hardlinkExtension); can {
 		err := se.Link(temporary, name)

@@ -180,6 +180,19 @@ func TestMissingProgramOrDirectoryIsAStoreOutOfReach(t *testing.T) {
 	}
 }
 
+func TestServerThatRefusesARequestDenies(t *testing.T) {
+	needServer(t, sftpServer)
+	root := filepath.Join(t.TempDir(), "vault")
+	put(t, sftpPlace(t, root, sftpServer)(), "a", "x")
+	s := openSFTP(t, storage.SFTPConfig{Command: []string{sftpServer, "-P", "open,remove"}, Root: root})
+	_, getErr := s.Get(t.Context(), "a", 1)
+	for what, err := range map[string]error{"Get": getErr, "Delete": s.Delete(t.Context(), "a"), "Put": s.Put(t.Context(), "b", storage.Body(nil))} {
+		if !errors.Is(err, storage.ErrDenied) {
+			t.Errorf("%s: %v, want ErrDenied", what, err)
+		}
+	}
+}
+
 func TestFilesOverSFTPAreTheOwnersAlone(t *testing.T) {
 	needServer(t, sftpServer)
 	root := filepath.Join(t.TempDir(), "vault")

@@ -9,6 +9,10 @@
 // bytes that the store need not understand. storagetest holds the suite that
 // every store passes.
 //
+// One server cannot keep it: an SFTP server on a file system without hard
+// links looks first and renames then, and of two Puts in the same moment both
+// may succeed, the later one over the other.
+//
 // # Asking again
 //
 // A store over a network (S3, SFTP) marks the errors that may pass: no
@@ -89,8 +93,8 @@ var (
 	ErrTooLarge = errors.New("object larger than its kind allows")
 	// ErrShort is returned by GetRange for an object that ends too early.
 	ErrShort = errors.New("object ends too early")
-	// ErrMedium is returned by GetRange when a disk cannot read back a part of
-	// an object: it has a bad sector there, most often.
+	// ErrMedium is returned by Get and GetRange when a disk cannot read back a
+	// part of an object: it has a bad sector there, most often.
 	ErrMedium = errors.New("the disk cannot read it back")
 	// ErrUnreachable is returned when the store itself cannot be used now.
 	ErrUnreachable = errors.New("store cannot be reached")
@@ -99,6 +103,9 @@ var (
 	ErrDenied = errors.New("store denies access")
 	// ErrName is returned for a name that no object can have.
 	ErrName = errors.New("not an object name")
+	// ErrNotListed is returned by Probe for a store that does not list what it
+	// has just stored.
+	ErrNotListed = errors.New("store does not list at once what it has stored")
 	// ErrNotCreateOnly is returned by Probe for a store that overwrites.
 	ErrNotCreateOnly = errors.New("store does not keep an existing object from being overwritten")
 )
@@ -124,9 +131,10 @@ const probePrefix = "probe/"
 // for a device whose clock is some hours off.
 const probeMaxAge = 24 * time.Hour
 
-// Probe finds out whether the store keeps its promise of create-only, with an
-// object of its own that it removes again, together with those that killed
-// processes left. It returns ErrNotCreateOnly if not.
+// Probe finds out whether the store keeps its promises of create-only and of
+// listing, with an object of its own that it removes again, together with
+// those that killed processes left. It returns ErrNotCreateOnly or
+// ErrNotListed if not.
 func Probe(ctx context.Context, s Store, now time.Time) error {
 	if err := removeProbes(ctx, s, now.Add(-probeMaxAge)); err != nil {
 		return fmt.Errorf("probing the store: %w", err)
@@ -145,6 +153,7 @@ func Probe(ctx context.Context, s Store, now time.Time) error {
 	}
 	err := s.Put(ctx, name, Body(second))
 	got, getErr := s.Get(ctx, name, 64)
+	listErr := isListed(ctx, s, Object{name, int64(len(first))})
 	if delErr := s.Delete(ctx, name); delErr != nil {
 		return fmt.Errorf("probing the store: %w", delErr)
 	}
@@ -153,8 +162,24 @@ func Probe(ctx context.Context, s Store, now time.Time) error {
 		return ErrNotCreateOnly
 	case !errors.Is(err, ErrExists):
 		return fmt.Errorf("probing the store: %w", err)
-	case getErr != nil:
-		return fmt.Errorf("probing the store: %w", getErr)
+	}
+	if err := errors.Join(getErr, listErr); err != nil {
+		return fmt.Errorf("probing the store: %w", err)
+	}
+	return nil
+}
+
+// isListed returns ErrNotListed if a listing has not exactly that object.
+func isListed(ctx context.Context, s Store, want Object) error {
+	var got []Object
+	for o, err := range s.List(ctx, want.Name) {
+		if err != nil {
+			return err
+		}
+		got = append(got, o)
+	}
+	if len(got) != 1 || got[0] != want {
+		return ErrNotListed
 	}
 	return nil
 }

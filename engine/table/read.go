@@ -54,9 +54,6 @@ func Open(r io.ReaderAt, size int64, cache *Cache) (*Table, error) {
 	return t, nil
 }
 
-// Entries is how many entries the table has.
-func (t *Table) Entries() uint64 { return t.entries }
-
 // read reads exactly n bytes.
 func (t *Table) read(offset uint64, n int) ([]byte, error) {
 	if offset > t.size || uint64(n) > t.size-offset {

@@ -70,8 +70,8 @@ func TestATableGivesWhatWasWritten(t *testing.T) {
 		keys, values, file := model(t, uint64(n), n)
 		for _, cache := range []int{0, 1 << 20} {
 			table := open(t, file, cache)
-			if table.Entries() != uint64(n) {
-				t.Errorf("%d entries, not %d", table.Entries(), n)
+			if table.entries != uint64(n) {
+				t.Errorf("%d entries, not %d", table.entries, n)
 			}
 			for _, k := range keys {
 				value, known, err := table.Get([]byte(k))

@@ -263,7 +263,10 @@ func (c *check) journal(id seal.ID, seen map[uint64][]seal.Hash) (vault.Head, er
 		c.report.Segments++
 		added := map[seal.ID]bool{} // packs that the segment has named
 		err = s.Each(func(_ int, op vault.Operation) error {
-			if add, ok := op.(*vault.PackAdd); ok && s.Seq <= folded.Head.Seq {
+			if s.Seq > folded.Head.Seq { // its device goes on: the catalog lacks what this refers to
+				return level(name, op)
+			}
+			if add, ok := op.(*vault.PackAdd); ok {
 				if added[add.Random] {
 					return nil // only the first PackAdd of a pack counts
 				}
@@ -293,10 +296,18 @@ func (c *check) journal(id seal.ID, seen map[uint64][]seal.Hash) (vault.Head, er
 	return head, nil
 }
 
-// operation checks what an operation refers to.
-func (c *check) operation(segment string, op vault.Operation) error {
+// level returns vault.ErrNewer for an operation of a later version.
+func level(segment string, op vault.Operation) error {
 	if err := vault.CheckLevel(op); err != nil {
 		return fmt.Errorf("%s: %w", segment, err)
+	}
+	return nil
+}
+
+// operation checks what an operation refers to.
+func (c *check) operation(segment string, op vault.Operation) error {
+	if err := level(segment, op); err != nil {
+		return err
 	}
 	put, ok := op.(*vault.Put)
 	if !ok {

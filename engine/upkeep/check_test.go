@@ -242,3 +242,29 @@ func TestFileThatCannotBeReadWholeIsFound(t *testing.T) {
 		}
 	}
 }
+
+func TestDeviceThatGoesOnCommittingIsNoDamage(t *testing.T) {
+	s := newScene(t)
+	other := s.second()
+	letter := func(add *vault.PackAdd) vault.Operation {
+		return &vault.Put{EntryName: vault.EntryName{Parent: seal.ID{1}, Name: "letter"},
+			Node: vault.Node{Kind: vault.KindFile, SizeBytes: 5, Chunks: vault.Chunks{IDs: []seal.Hash{add.Chunks[0].ID}}}}
+	}
+	add, _ := other.pack("hello")
+	other.commit(add, &vault.Source{ID: seal.ID{1}}, letter(add))
+	c := s.catalog()
+	add, _ = other.pack("oaken")
+	other.commit(add, letter(add))
+	other.commit(letter(add))
+	r, err := Check(t.Context(), s.request(Request{ReadData: true}, c))
+	if err != nil || len(r.Problems) > 0 || r.Segments != 3 || r.Entries != 1 {
+		t.Errorf("%v, problems %v, %d segments and %d entries, want 3 and 1", err, r.Problems, r.Segments, r.Entries)
+	}
+	// A chain that is broken there is found all the same.
+	other.head.Hash = seal.Hash{1}
+	name := other.commit(letter(add))
+	r, err = Check(t.Context(), s.request(Request{}, c))
+	if err != nil || len(r.Problems) != 1 || !errors.Is(r.Problems[0].Err, catalog.ErrChain) || !strings.Contains(r.Problems[0].Err.Error(), name) {
+		t.Errorf("%v, problems %v, want one that names %s", err, r.Problems, name)
+	}
+}

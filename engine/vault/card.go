@@ -151,7 +151,7 @@ func (v *Vault) ReadCard(ctx context.Context, device seal.ID) (*Card, error) {
 			return nil, fmt.Errorf("%s: %w", name, ErrForeign)
 		}
 	}
-	return nil, damaged(name, err)
+	return nil, objectError(name, err)
 }
 
 // nextCardSize is the least size above n that cards have.
@@ -257,14 +257,4 @@ func (v *Vault) Journals(ctx context.Context) ([]Journal, error) {
 		}
 	}
 	return list, nil
-}
-
-// Devices lists the devices that have a card or a journal.
-func (v *Vault) Devices(ctx context.Context) ([]seal.ID, error) {
-	journals, err := v.Journals(ctx)
-	var list []seal.ID
-	for _, j := range journals {
-		list = append(list, j.Device)
-	}
-	return list, err
 }

@@ -30,7 +30,7 @@ func Find(ctx context.Context, s storage.Store, want *seal.Hash) (*Vault, error)
 		switch {
 		case errors.Is(err, storage.ErrNotFound) && !errors.Is(err, ErrDamaged):
 			missing++
-		case outOfReach(err):
+		case storeGone(err):
 			return nil, err
 		case err != nil:
 			problem = errors.Join(problem, err)
@@ -74,7 +74,7 @@ func namedVaults(ctx context.Context, s storage.Store) (map[seal.Hash]bool, erro
 			if err != nil {
 				return nil, fmt.Errorf("listing keys: %w", err)
 			}
-			b, err := s.Get(ctx, o.Name, seal.MaxKeyObject)
+			b, err := getObject(ctx, s, o.Name, seal.MaxKeyObject)
 			if outOfReach(err) {
 				return nil, fmt.Errorf("reading %s: %w", o.Name, err)
 			}
@@ -110,9 +110,10 @@ func chooseConfig(ctx context.Context, s storage.Store, list []Config) (Config, 
 
 // readConfig reads one copy of vault.json: storage.ErrNotFound if it is not
 // there; with want, ErrDamaged for everything else that has another vault id,
-// and errOther too if it is whole.
+// and errOther too if it is whole. ErrUnread is part of every error but those
+// that prove a copy worthless: it is not what it was, or its disk has lost it.
 func readConfig(ctx context.Context, s storage.Store, name string, want *seal.Hash) (Config, error) {
-	b, err := s.Get(ctx, name, MaxConfig)
+	b, err := getObject(ctx, s, name, MaxConfig)
 	if errors.Is(err, storage.ErrNotFound) {
 		return Config{}, fmt.Errorf("reading %s: %w", name, err)
 	}
@@ -161,14 +162,15 @@ func (v *Vault) PutConfig(ctx context.Context) error {
 
 // RestoreConfig puts back the copies of vault.json that are missing or
 // damaged, one after the other. What it writes has the vault id that was
-// verified when the vault was opened.
+// verified when the vault was opened. A copy that could not be read stays: it
+// may be whole.
 func (v *Vault) RestoreConfig(ctx context.Context) error {
 	for _, name := range configNames() {
 		_, err := readConfig(ctx, v.Store, name, &v.ID)
 		if err == nil {
 			continue
 		}
-		if outOfReach(err) {
+		if storeGone(err) || errors.Is(err, ErrUnread) {
 			return err
 		}
 		if errors.Is(err, ErrDamaged) {

@@ -17,9 +17,10 @@ var (
 	// ErrRepairable is part of ErrDamaged of an object that its parity makes
 	// good: nothing of it is lost.
 	ErrRepairable = errors.New("repairable from the rest of it")
-	// ErrUnread is returned, with ErrDamaged, when the store could not read a
-	// range of an object: a right that is missing, an answer that was
-	// cut. Nobody has seen bytes that are wrong, and it may pass.
+	// ErrUnread is returned when the store could not read an object now: a
+	// right that is missing, too many open files, an answer that was cut.
+	// Nobody has seen bytes that are wrong, and it may pass. Of a pack, and of
+	// what ends too early, it comes with ErrDamaged.
 	ErrUnread = errors.New("cannot be read")
 	// ErrNewer is returned for what only a later version of holm understands.
 	ErrNewer = errors.New("needs a newer version of holm")

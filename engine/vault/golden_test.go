@@ -115,7 +115,7 @@ func contents(t *testing.T, store *storagetest.Memory) string {
 	}
 	say("vault %x, nonce %x, signer %x, chunks %+v", v.ID, v.Config.Nonce, v.Config.Signer, v.Config.Chunker)
 	say("keyring %x", seal.FormatKeyring(v.Keys))
-	devices, err := v.Devices(t.Context())
+	devices, err := devices(t, v)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -73,8 +73,8 @@ func (v *Vault) eitherKey(ctx context.Context, name string, open func(object []b
 	var problem, intact error
 	var first []byte
 	for i, place := range []string{name, KeyCopyName(name)} {
-		b, err := v.Store.Get(ctx, place, seal.MaxKeyObject)
-		if outOfReach(err) {
+		b, err := getObject(ctx, v.Store, place, seal.MaxKeyObject)
+		if storeGone(err) {
 			return fmt.Errorf("reading %s: %w", place, err)
 		}
 		if i > 0 && (errors.Is(err, storage.ErrNotFound) || err == nil && bytes.Equal(b, first)) {
@@ -90,7 +90,7 @@ func (v *Vault) eitherKey(ctx context.Context, name string, open func(object []b
 		case errors.Is(err, seal.ErrPassphrase):
 			intact = err
 		case !errors.Is(err, seal.ErrOtherVault):
-			problem = errors.Join(problem, damaged(place, err))
+			problem = errors.Join(problem, objectError(place, err))
 		}
 	}
 	if intact != nil {
@@ -160,7 +160,7 @@ func (v *Vault) UnlockWithPassphrase(ctx context.Context, passphrase []byte) err
 		case err == nil && keys != nil:
 			v.Keys = keys
 			return nil
-		case outOfReach(err):
+		case storeGone(err):
 			return err
 		case err != nil && !errors.Is(err, seal.ErrPassphrase) && !errors.Is(err, errAnotherWay):
 			problem = errors.Join(problem, err)
@@ -191,7 +191,7 @@ func (v *Vault) keyCopies(ctx context.Context, name string) (list [2]keyCopy) {
 	for i, place := range []string{name, KeyCopyName(name)} {
 		c := &list[i]
 		c.name = place
-		if c.object, c.err = v.Store.Get(ctx, place, seal.MaxKeyObject); c.err != nil {
+		if c.object, c.err = getObject(ctx, v.Store, place, seal.MaxKeyObject); c.err != nil {
 			continue
 		}
 		var device seal.ID
@@ -256,7 +256,7 @@ func (v *Vault) RestoreKeys(ctx context.Context) (restored []error, err error) {
 		list := v.keyCopies(ctx, name)
 		for i := range list {
 			bad, good := &list[i], &list[1-i]
-			if outOfReach(bad.err) {
+			if storeGone(bad.err) || errors.Is(bad.err, ErrUnread) { // it may be whole
 				return restored, fmt.Errorf("reading %s: %w", bad.name, bad.err)
 			}
 			if bad.err == nil || good.err != nil {

@@ -3,7 +3,6 @@ package vault
 import (
 	"context"
 	"encoding/binary"
-	"errors"
 	"fmt"
 	"io"
 	"slices"
@@ -174,10 +173,17 @@ func (v *Vault) readRange(ctx context.Context, name string, offset, length int64
 	if err == nil && int64(len(b)) != length {
 		err = fmt.Errorf("object %s: %d bytes, wanted %d: %w", name, len(b), length, storage.ErrShort)
 	}
-	if err != nil && !errors.Is(err, storage.ErrNotFound) && !errors.Is(err, storage.ErrMedium) {
-		err = fmt.Errorf("%w: %w", ErrUnread, err)
+	return b, unread(err)
+}
+
+// packError is the error of reading a pack that must be there. What cannot be
+// read of one is as good as damaged for who wants its content, and all others
+// can be had: ErrDamaged, and ErrUnread tells that nobody has seen the damage.
+func packError(name string, err error) error {
+	if storeGone(err) {
+		return fmt.Errorf("reading %s: %w", name, err)
 	}
-	return b, err
+	return damaged(name, err)
 }
 
 // ReadTrailer reads what a pack says of itself, without its segment. size is
@@ -201,7 +207,7 @@ func (v *Vault) ReadTrailer(ctx context.Context, id PackID, size int64) (*PackAd
 		return v.repairedRange(ctx, name, body, offset, length, why)
 	})
 	if err != nil {
-		return nil, objectError(name, err)
+		return nil, packError(name, err)
 	}
 	return add, nil
 }

@@ -183,7 +183,7 @@ func (p parityShape) remainder(object io.ReaderAt, known parityTables, code reed
 	buffer, sums := make([]byte, p.shard), p.blank()
 	for i := range good {
 		b, err := p.read(object, i, buffer)
-		if outOfReach(err) {
+		if storeGone(err) {
 			return nil, nil, err
 		}
 		if good[i] = err == nil && known.has(i, b); !good[i] {
@@ -211,7 +211,7 @@ func (p parityShape) tailWhole(object io.ReaderAt) (bool, error) {
 	buffer := make([]byte, p.shard)
 	for i := p.data; i < p.shards(); i++ {
 		b, err := p.read(object, i, buffer)
-		if outOfReach(err) {
+		if storeGone(err) {
 			return false, err
 		}
 		if err != nil || !known.has(i, b) {
@@ -255,7 +255,7 @@ func (p parityShape) readTables(object io.ReaderAt) (known parityTables, err err
 	for c, at := range p.tables() {
 		table := make([]byte, p.table())
 		err := readFull(object, table, at)
-		if outOfReach(err) {
+		if storeGone(err) {
 			return known, err
 		}
 		if err == nil {

@@ -79,7 +79,7 @@ func (r *FrameReader) sealed(ctx context.Context, p *Pack, first, last int, f fu
 			sealed, err = r.v.repairedRange(ctx, name, int64(p.SizeBytes), offset, length, err)
 		}
 		if err != nil {
-			return objectError(name, err)
+			return packError(name, err)
 		}
 		for ; i < end; i++ {
 			n := int64(p.Frames[i])
@@ -91,7 +91,7 @@ func (r *FrameReader) sealed(ctx context.Context, p *Pack, first, last int, f fu
 				}
 			}
 			if err != nil {
-				return objectError(name, fmt.Errorf("frame %d: %w", i, err))
+				return packError(name, fmt.Errorf("frame %d: %w", i, err))
 			}
 			sealed, offset = sealed[n:], offset+n
 			if err := f(i); err != nil {

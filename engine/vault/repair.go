@@ -147,7 +147,7 @@ func (s stored) ReadAt(b []byte, at int64) (int, error) {
 
 // repairedRange reads a range of the body of an object, made good from its parity, for who found it damaged and says why.
 func (v *Vault) repairedRange(ctx context.Context, name string, body, offset, length int64, why error) ([]byte, error) {
-	if !v.parity || outOfReach(why) || errors.Is(why, storage.ErrNotFound) {
+	if !v.parity || storeGone(why) || errors.Is(why, storage.ErrNotFound) {
 		return nil, why
 	}
 	p, err := v.patch(ctx, name, body)
@@ -197,7 +197,7 @@ func (v *Vault) CheckSize(ctx context.Context, p *Pack, size int64) error {
 	}
 	if size < int64(p.SizeBytes) { // else the body is there, whatever is behind it
 		if _, err := v.patch(ctx, name, int64(p.SizeBytes)); err != nil {
-			return objectError(name, fmt.Errorf("%s: %w", what, err))
+			return packError(name, fmt.Errorf("%s: %w", what, err))
 		}
 	}
 	v.tell(name, what)
@@ -212,7 +212,7 @@ func (v *Vault) CheckTail(ctx context.Context, p *Pack) error {
 	name := p.ID.Name()
 	whole, err := shapeOf(int64(p.SizeBytes)).tailWhole(stored{ctx, v, name})
 	if err != nil {
-		return objectError(name, err)
+		return packError(name, err)
 	}
 	if !whole {
 		v.tell(name, tailDamaged)
@@ -235,11 +235,11 @@ type fetched struct {
 
 // fetch gets an object whose body has at most limit bytes. The error is one that parity cannot help against.
 func (v *Vault) fetch(ctx context.Context, name string, limit int64) (*fetched, error) {
-	b, err := v.Store.Get(ctx, name, v.ObjectSize(limit))
+	b, err := getObject(ctx, v.Store, name, v.ObjectSize(limit))
 	if err == nil {
 		return &fetched{v, name, bytes.NewReader(b), int64(len(b)), b, nil}, nil
 	}
-	if !v.parity || outOfReach(err) || errors.Is(err, storage.ErrNotFound) || errors.Is(err, storage.ErrTooLarge) {
+	if !v.parity || storeGone(err) || errors.Is(err, storage.ErrNotFound) || errors.Is(err, storage.ErrTooLarge) {
 		return nil, err
 	}
 	for o, listErr := range v.Store.List(ctx, name) { // a part of it may be unreadable
@@ -259,12 +259,12 @@ func (o *fetched) body(ctx context.Context, next func(int64) int64, take func(bo
 	}
 	body, err := ParityBody(o.size)
 	if err == nil {
-		if err = o.try(ctx, body, take); err == nil || outOfReach(err) {
+		if err = o.try(ctx, body, take); err == nil || storeGone(err) {
 			return err
 		}
 	}
 	for body := next(0); body <= o.size; body = next(body) {
-		if tryErr := o.try(ctx, body, take); tryErr == nil || outOfReach(tryErr) {
+		if tryErr := o.try(ctx, body, take); tryErr == nil || storeGone(tryErr) {
 			return tryErr
 		}
 	}
@@ -278,7 +278,7 @@ func (o *fetched) try(ctx context.Context, body int64, take func([]byte) error) 
 		if why = take(o.b[:body]); why == nil {
 			return o.checkTail(shape)
 		}
-		if outOfReach(why) {
+		if storeGone(why) {
 			return why
 		}
 	}

@@ -131,7 +131,8 @@ func (v *Vault) checkBody(s *Segment, plain []byte) error {
 }
 
 // ParseSegment verifies and reads the object in a slot of a device's journal.
-// It does not know the chain: the caller compares Previous.
+// It does not know the chain: the caller compares Previous. Of a Fence it
+// checks the form alone: ReadSegment has the card that verifies it.
 func (v *Vault) ParseSegment(card *Card, seq uint64, b []byte) (*Segment, error) {
 	if len(b) > headSize && b[4] == byte(seal.KindFence) {
 		return v.parseFence(card, seq, b)
@@ -256,7 +257,7 @@ func (v *Vault) ReadSegment(ctx context.Context, card *Card, seq uint64) (*Segme
 		return err
 	})
 	if err != nil {
-		return nil, damaged(name, err)
+		return nil, objectError(name, err)
 	}
 	return s, nil
 }

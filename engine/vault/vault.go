@@ -4,8 +4,9 @@
 // It promises that what it reads was written by a device of this vault, under
 // that very name, whole, or that the error names the object; that nothing
 // from the store is interpreted before it is authenticated, except the
-// strict, bounded vault.json and the heads of objects; and that every build
-// writes and reads the same bytes. The package is pure over engine/storage:
+// strict, bounded vault.json, the heads of objects, and of a fence, which has
+// one size, the device that has signed it, whose card is read to verify it;
+// and that every build writes and reads the same bytes. The package is pure over engine/storage:
 // it knows no files and no clock.
 package vault
 
@@ -15,6 +16,7 @@ import (
 	"crypto/ed25519"
 	"errors"
 	"fmt"
+	"io"
 
 	"holm.example/engine/seal"
 	"holm.example/engine/storage"
@@ -63,7 +65,24 @@ func (v *Vault) put(ctx context.Context, name string, b []byte) error {
 	return nil
 }
 
-// objectError is the error of reading an object that must be there.
+// getObject reads a whole object. ErrUnread is part of an error that does not
+// say that the object is missing, too large or lost by its disk.
+func getObject(ctx context.Context, s storage.Store, name string, limit int64) ([]byte, error) {
+	b, err := s.Get(ctx, name, limit)
+	return b, unread(err)
+}
+
+// unread adds ErrUnread to an error of the store that proves nothing.
+func unread(err error) error {
+	if err == nil || errors.Is(err, storage.ErrNotFound) || errors.Is(err, storage.ErrTooLarge) || errors.Is(err, storage.ErrMedium) {
+		return err
+	}
+	return fmt.Errorf("%w: %w", ErrUnread, err)
+}
+
+// objectError is the error of reading an object that must be there: ErrDamaged
+// if it is missing, ends too early or is too large, if its disk has lost a
+// part of it, or if its bytes do not verify.
 func objectError(name string, err error) error {
 	if outOfReach(err) {
 		return fmt.Errorf("reading %s: %w", name, err)
@@ -74,5 +93,12 @@ func objectError(name string, err error) error {
 // outOfReach reports whether an error says nothing about the object that was
 // asked for.
 func outOfReach(err error) bool {
-	return errors.Is(err, storage.ErrUnreachable) || errors.Is(err, context.Canceled) || errors.Is(err, context.DeadlineExceeded)
+	cut := errors.Is(err, storage.ErrShort) || errors.Is(err, io.ErrUnexpectedEOF)
+	return storeGone(err) || errors.Is(err, ErrUnread) && !cut
+}
+
+// storeGone reports whether an error is that of all objects.
+func storeGone(err error) bool {
+	return errors.Is(err, storage.ErrUnreachable) || errors.Is(err, storage.ErrDenied) ||
+		errors.Is(err, context.Canceled) || errors.Is(err, context.DeadlineExceeded)
 }

@@ -52,12 +52,22 @@ func TestProbeFindsAStoreThatOverwrites(t *testing.T) {
 	}
 }
 
+func TestProbeFindsAStoreWhoseListingsLagBehind(t *testing.T) {
+	f := NewFaulty(&Memory{}, On(List, "", Stale))
+	if err := storage.Probe(t.Context(), f, time.Now()); !errors.Is(err, storage.ErrNotListed) {
+		t.Errorf("%v, want ErrNotListed", err)
+	}
+	if n := f.Count(Delete); n != 1 {
+		t.Errorf("%d deletes: the object of the probe stays", n)
+	}
+}
+
 func TestProbeNeverCallsAFaultyStoreCreateOnly(t *testing.T) {
-	for number := 1; number <= 5; number++ {
+	for number := 1; number <= 6; number++ {
 		for _, fault := range []Fault{Before, After, NoSpace, Gone, GoneAfter} {
 			f := NewFaulty(&Memory{}, At(number, fault))
 			err := storage.Probe(t.Context(), f, time.Now())
-			if (number == 1 || number == 4) && fault == NoSpace {
+			if (number == 1 || number == 4 || number == 5) && fault == NoSpace {
 				continue // a read needs no space
 			}
 			if err == nil || errors.Is(err, storage.ErrNotCreateOnly) {
