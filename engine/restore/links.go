@@ -68,17 +68,35 @@ func (l *links) link(g *goal) (done bool, err error) {
 		return false, nil
 	}
 	r := l.run
-	if err := r.begin(g, func(path string) error { return r.tree.Link(l.name(g), path) }); err != nil {
-		r.problem(g.path, fmt.Errorf("restored as a file of its own: %w", err))
-		return false, nil
-	}
-	if g.over {
-		if err := r.tree.Replace(g.at, g.path); err != nil {
-			return true, r.failed(g.path, errors.Join(err, r.undo(g)))
+	err = l.unbarred(l.name(g), func() error {
+		err := r.begin(g, func(path string) error { return r.tree.Link(l.name(g), path) })
+		if done = err == nil; done && g.over {
+			if err = r.tree.Replace(g.at, g.path); err != nil {
+				err = errors.Join(err, r.undo(g))
+			}
 		}
+		return err
+	})
+	switch {
+	case err == nil:
+		r.wrote(g.path, 0, true)
+	case done:
+		err = r.failed(g.path, err)
+	default:
+		r.problem(g.path, fmt.Errorf("restored as a file of its own: %w", err))
+		err = nil
 	}
-	r.wrote(g.path, 0, true)
-	return true, nil
+	return done, err
+}
+
+// unbarred does something with a group's file that its flags can forbid: the
+// first name that is complete has them already.
+func (l *links) unbarred(name string, do func() error) error {
+	err := do()
+	if errors.Is(err, fs.ErrPermission) {
+		err = l.run.tree.Unbarred(name, do)
+	}
+	return err
 }
 
 // made notes a file that is complete, if it may have other names.
@@ -125,7 +143,8 @@ func (l *links) end() error {
 
 func (l *links) remove(dir string, names []string) (err error) {
 	for _, name := range names {
-		err = errors.Join(err, l.run.tree.Remove(dir+"/"+name))
+		path := dir + "/" + name
+		err = errors.Join(err, l.unbarred(path, func() error { return l.run.tree.Remove(path) }))
 	}
 	return errors.Join(err, l.run.tree.Remove(dir))
 }
