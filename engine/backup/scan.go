@@ -245,16 +245,34 @@ func (s *scanner) deleteMissing(f *frame) error {
 // Problem implements source.Visitor. What cannot be examined keeps its last
 // state.
 func (s *scanner) Problem(path string, err error) error {
-	s.unread(path, err)
 	f := s.top()
 	if len(s.frames) > 1 && path == f.path {
+		s.unread(path, err)
 		return nil // the list of the directory itself broke off
 	}
 	if len(s.frames) == 1 && errors.Is(err, fs.ErrNotExist) {
+		s.unread(path, err)
 		return nil
 	}
-	_, kerr := s.know(f, s.baseName(path))
+	known, kerr := s.know(f, s.baseName(path))
+	if !s.vanished(path, err, known) {
+		s.unread(path, err)
+	}
 	return kerr
+}
+
+// vanished reports whether an error says that an entry of a directory is gone
+// since it was listed, and notes that the vault's is to be deleted. A source is
+// no such entry: somebody named it.
+func (s *scanner) vanished(path string, err error, known *catalog.Entry) bool {
+	if len(s.frames) == 1 || !errors.Is(err, fs.ErrNotExist) {
+		return false
+	}
+	if known != nil {
+		f := s.top()
+		f.missing = append(f.missing, s.baseName(path))
+	}
+	return true
 }
 
 // unread reports what keeps the state it had.
@@ -290,9 +308,12 @@ func (s *scanner) Visit(dir *source.Dir, path string, e source.Entry) error {
 		s.report.DoneBytes = s.report.Bytes
 		return err
 	}
-	s.report.Others++
 	node := nodeOf(e)
 	list, err := dir.Attributes(e.Name)
+	if s.vanished(path, err, known) {
+		return nil
+	}
+	s.report.Others++
 	s.describe(path, &node, e, list, err)
 	if known != nil && sameNode(&known.Node, &node) {
 		s.report.Unchanged++
@@ -357,11 +378,7 @@ func (s *scanner) file(dir *source.Dir, path string, at vault.EntryName, e sourc
 	node, err := s.read(dir, path, e.Name)
 	var broken *readError
 	switch {
-	case errors.As(err, &broken) && errors.Is(err, fs.ErrNotExist):
-		if known != nil {
-			f := s.top()
-			f.missing = append(f.missing, at.Name) // it vanished since it was listed
-		}
+	case errors.As(err, &broken) && s.vanished(path, broken.err, known):
 		return nil
 	case errors.As(err, &broken):
 		s.unread(path, broken.err)
