@@ -224,7 +224,7 @@ func (e *Engine) restore(ctx context.Context, o RestoreOptions, report *RestoreR
 		}
 		q.Progress = func(path string, r *restore.Report) {
 			p := total
-			p.Path, p.Files, p.Bytes, p.ReadBytes, p.Problems = path, r.Files, r.Bytes, r.ReadBytes, int64(len(r.Problems))
+			p.Path, p.Files, p.Bytes, p.ReadBytes, p.Problems = path, r.Files, r.Bytes, r.ReadBytes, r.ProblemCount
 			o.Progress(p)
 		}
 	}

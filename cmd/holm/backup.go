@@ -70,10 +70,9 @@ func (a *app) noteNested(paths []string) {
 func (a *app) backup(ctx context.Context, e *engine.Engine, paths []string) error {
 	stop := a.onInterrupt(ctx, "stopping; what was read is being committed, another Ctrl-C ends at once")
 	r, err := e.Backup(context.WithoutCancel(ctx), engine.BackupOptions{
-		Paths: paths, Stop: ctx.Done(), Skipped: a.ui.skipped, Progress: a.showProgress("backup", "backing up", "file", "files")})
+		Paths: paths, Stop: ctx.Done(), Skipped: a.ui.skipped, Problem: a.problem, Progress: a.showProgress("backup", "backing up", "file", "files")})
 	stop()
 	a.ui.endProgress()
-	partly := a.report(r.Problems)
 	if errors.Is(err, engine.ErrStopped) {
 		err = fmt.Errorf("interrupted after %s, %s: %w", count(r.Files, "file", "files"), size(r.Bytes), err)
 		return a.goesOn(err, "earlier snapshots and what was read until now are safe")
@@ -85,7 +84,7 @@ func (a *app) backup(ctx context.Context, e *engine.Engine, paths []string) erro
 	if err := a.ui.summary(answer, answer.text()); err != nil {
 		return err
 	}
-	return partly
+	return partly(r.ProblemCount)
 }
 
 // goesOn advises to give the same command again.
@@ -110,7 +109,7 @@ type backupAnswer struct {
 	BytesRead   int64   `json:"bytes_read"`
 	BytesNew    int64   `json:"bytes_new"`
 	BytesAdded  int64   `json:"bytes_added"`
-	Problems    int     `json:"problems"`
+	Problems    int64   `json:"problems"`
 	Seconds     float64 `json:"seconds"`
 }
 
@@ -119,7 +118,7 @@ func backedUp(r engine.BackupReport) backupAnswer {
 		Type: "backup", Snapshot: r.Snapshot, Files: r.Files, Directories: r.Directories, Others: r.Others,
 		New: r.New, Changed: r.Changed - r.New, Unchanged: r.Unchanged, Deleted: r.Deleted, Unreadable: r.Unreadable, Skipped: r.Skipped,
 		Bytes: r.Bytes, BytesRead: r.ReadBytes, BytesNew: r.NewBytes,
-		BytesAdded: r.StoredBytes, Problems: len(r.Problems), Seconds: r.Finished.Sub(r.Started).Seconds(),
+		BytesAdded: r.StoredBytes, Problems: r.ProblemCount, Seconds: r.Finished.Sub(r.Started).Seconds(),
 	}
 }
 

@@ -30,13 +30,13 @@ func (a *app) with(ctx context.Context, do func(*engine.Engine) error) (err erro
 	return do(e)
 }
 
-// report tells the problems of a run, and turns them into the exit code for
-// work that is done except for them.
-func (a *app) report(problems []engine.Problem) error {
-	for _, p := range problems {
-		a.ui.problem(p.Path, p.Err)
-	}
-	if len(problems) > 0 {
+// problem tells a problem of a run.
+func (a *app) problem(p engine.Problem) { a.ui.problem(p.Path, p.Err) }
+
+// partly turns problems that were told into the exit code for work that is
+// done except for them.
+func partly(problems int64) error {
+	if problems > 0 {
 		return errPartly
 	}
 	return nil

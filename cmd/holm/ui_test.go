@@ -124,6 +124,15 @@ func TestJSONIsOneObjectALine(t *testing.T) {
 	}
 }
 
+func TestObjectOfAProblemIsWrittenAtOnce(t *testing.T) {
+	u, _, _ := fixture(t)
+	u.json = true
+	u.problem("/a", errors.New("broken"))
+	if n := u.out.Buffered(); n > 0 {
+		t.Errorf("%d bytes wait for the end", n)
+	}
+}
+
 func TestStandardOutputThatIsFullIsAnError(t *testing.T) {
 	full, err := os.OpenFile("/dev/full", os.O_WRONLY, 0)
 	if err != nil {

@@ -42,6 +42,7 @@ type scanner struct {
 	stop   <-chan struct{}
 	// skipped is Request.Skipped.
 	skipped func(path, why string)
+	told    func(Problem) // Request.Problem
 	report  *Report
 	frames  []*frame
 	details
@@ -278,7 +279,11 @@ func (s *scanner) vanished(path string, err error, known *catalog.Entry) bool {
 // unread reports what keeps the state it had.
 func (s *scanner) unread(path string, err error) {
 	s.report.Unreadable++
-	s.report.Problems = append(s.report.Problems, Problem{s.fullPath(path), err})
+	s.problem(path, err)
+}
+
+func (s *scanner) problem(path string, err error) {
+	s.report.problem(Problem{s.fullPath(path), err}, s.told)
 }
 
 // Visit implements source.Visitor.
@@ -345,7 +350,7 @@ func (s *scanner) describe(path string, n *vault.Node, e source.Entry, list []so
 		problems = append(problems, err)
 	}
 	for _, p := range problems {
-		s.report.Problems = append(s.report.Problems, Problem{s.fullPath(path), p})
+		s.problem(path, p)
 	}
 }
 
@@ -384,7 +389,7 @@ func (s *scanner) file(dir *source.Dir, path string, at vault.EntryName, e sourc
 		s.unread(path, broken.err)
 		return nil
 	case errors.Is(err, ErrChanged):
-		s.report.Problems = append(s.report.Problems, Problem{s.fullPath(path), ErrChanged})
+		s.problem(path, ErrChanged)
 	case err != nil:
 		return err
 	}
