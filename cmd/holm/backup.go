@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
+	"os"
 	"path/filepath"
 	"strings"
 
@@ -19,7 +21,8 @@ func newBackup(a *app) *cobra.Command {
 		Long: `Back up each PATH with everything below it. What has not changed since the last
 time is not read again, and what the vault holds already is not stored again.
 
-A symbolic link is backed up as a link. The vault and the data directory are
+A symbolic link is backed up as a link, also one that is a PATH, which is told.
+The vault and the data directory are
 left out of what is backed up. What cannot be read is reported, and keeps the
 state it had in the snapshot before; the exit code is then 3. Sockets are no
 files and are skipped, with a line that says so.
@@ -37,6 +40,7 @@ command goes on from there. A second Ctrl-C ends it at once, which is safe too.`
 				return err
 			}
 			a.noteNested(paths)
+			a.warnLinks(paths)
 			err = a.with(cmd.Context(), func(e *engine.Engine) error { return a.backup(cmd.Context(), e, paths) })
 			if errors.Is(err, context.Canceled) { // before there was anything to be kept
 				err = a.goesOn(err, "earlier snapshots are safe")
@@ -62,6 +66,22 @@ func (a *app) noteNested(paths []string) {
 			}
 			break
 		}
+	}
+}
+
+// warnLinks says which paths are links: nothing of what they lead to is in the
+// backup.
+func (a *app) warnLinks(paths []string) {
+	for _, path := range paths {
+		info, err := os.Lstat(path)
+		if err != nil || info.Mode().Type() != fs.ModeSymlink {
+			continue
+		}
+		text := "is a link and is backed up as one"
+		if target, err := filepath.EvalSymlinks(path); err == nil {
+			text += "; name " + quoteName(target) + " to back up what it leads to"
+		}
+		a.ui.warning(path, errors.New(text))
 	}
 }
 
@@ -133,8 +153,11 @@ func (b backupAnswer) text() string {
 	if b.Skipped > 0 {
 		changes = append(changes, number(b.Skipped)+" skipped")
 	}
-	text := fmt.Sprintf("%s, %s, %s: %s\n", count(b.Files, "file", "files"), count(b.Directories, "directory", "directories"),
-		size(b.Bytes), strings.Join(changes, ", "))
+	text := count(b.Files, "file", "files") + ", " + count(b.Directories, "directory", "directories")
+	if b.Others > 0 {
+		text += " and " + count(b.Others, "link or special file", "links and special files")
+	}
+	text += ", " + size(b.Bytes) + ": " + strings.Join(changes, ", ") + "\n"
 	text += fmt.Sprintf("%s read, %s new, %s added to the vault in %s%s\n",
 		size(b.BytesRead), size(b.BytesNew), size(b.BytesAdded), seconds(b.Seconds), rateText(b.Bytes, b.Seconds))
 	if b.Snapshot == "" {
