@@ -148,9 +148,6 @@ func (e *Engine) run(ctx, before context.Context, c *catalog.Catalog, doubtful b
 		return err
 	}
 	if r.Mark == (seal.ID{}) {
-		if len(r.Problems) > 0 {
-			return fmt.Errorf("%w: %w", ErrNothing, r.Problems[0].Err)
-		}
 		return ErrNothing
 	}
 	report.Snapshot = hex.EncodeToString(r.Mark[:])

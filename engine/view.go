@@ -229,7 +229,7 @@ func (e *Engine) restore(ctx context.Context, o RestoreOptions, report *RestoreR
 		}
 	}
 	if err := durable.MkdirAll(o.To, 0o700); err != nil {
-		return fmt.Errorf("making the target: %w", err)
+		return fmt.Errorf("%w: %w", ErrNoTarget, err)
 	}
 	r, err := restore.Run(ctx, q)
 	report.set(o.To, r)

@@ -78,7 +78,9 @@ func occasions() []occasion {
 		{engine.ErrAmbiguous, exitFailed, "give more digits of the id"},
 		{engine.ErrNoPath, exitFailed, `"holm ls" lists what is there`},
 		{engine.ErrOwnPlace, exitUsage, "choose directories that lie beside each other; a restore goes outside of the vault and of the data directory"},
+		{engine.ErrNothing, exitFailed, "are the paths right, their disks mounted, and may this user read them?"},
 		{syscall.ENOSPC, exitFailed, "make room on that disk; the same command goes on from there"},
+		{engine.ErrNoTarget, exitFailed, "let it be written to, or name another --to"},
 		{engine.ErrState, exitFailed, `"holm join DIR --data-dir NEW" joins the vault again with the passphrase`},
 	}
 }

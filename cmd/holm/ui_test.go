@@ -56,6 +56,8 @@ func TestEveryErrorOfTheEngineHasItsExitCodeAndAHint(t *testing.T) {
 		engine.ErrNoPath:          1,
 		engine.ErrState:           1,
 		engine.ErrOwnPlace:        2,
+		engine.ErrNothing:         1,
+		engine.ErrNoTarget:        1,
 		context.Canceled:          1,
 		syscall.ENOSPC:            1,
 	}
