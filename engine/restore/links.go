@@ -137,14 +137,26 @@ func (l *links) end() error {
 	if l.dir == "" {
 		return nil
 	}
-	names, err := l.run.tree.Names(l.dir)
-	return errors.Join(err, l.remove(l.dir, names))
+	return l.remove(l.dir)
 }
 
-func (l *links) remove(dir string, names []string) (err error) {
-	for _, name := range names {
-		path := dir + "/" + name
-		err = errors.Join(err, l.unbarred(path, func() error { return l.run.tree.Remove(path) }))
+// errAgain ends the reading of a directory that some names are gone from.
+var errAgain = errors.New("read again")
+
+// remove removes such a directory. It may have as many names as there are link
+// groups: some are removed at a time, and the rest is read again.
+func (l *links) remove(dir string) error {
+	err := errAgain
+	for err == errAgain {
+		err = l.run.tree.SomeNames(dir, func(names []string) error {
+			for _, name := range names {
+				path := dir + "/" + name
+				if err := l.unbarred(path, func() error { return l.run.tree.Remove(path) }); err != nil {
+					return err
+				}
+			}
+			return errAgain
+		})
 	}
 	return errors.Join(err, l.run.tree.Remove(dir))
 }
@@ -156,29 +168,29 @@ func (l *links) clear() error {
 	tops, err := l.run.tree.Names("")
 	for _, dir := range tops {
 		if durable.IsTemporary(dir) {
-			if names, ok := l.leftBehind(dir); ok {
-				err = errors.Join(err, l.remove(dir, names))
+			if l.leftBehind(dir) {
+				err = errors.Join(err, l.remove(dir))
 			}
 		}
 	}
 	return err
 }
 
-// leftBehind returns the names in a directory if it is one of a killed run.
-func (l *links) leftBehind(dir string) (names []string, ok bool) {
+// leftBehind reports whether a directory is one of a killed run: there is
+// nothing else in it.
+func (l *links) leftBehind(dir string) bool {
 	if e, err := l.run.tree.Lstat(dir); err != nil || e.Kind != source.Directory {
-		return nil, false
+		return false
 	}
-	names, err := l.run.tree.Names(dir)
-	if err != nil {
-		return nil, false
-	}
-	for _, name := range names {
-		group, herr := hex.DecodeString(name)
-		e, err := l.run.tree.Lstat(dir + "/" + name)
-		if herr != nil || err != nil || len(group) != len(seal.ID{}) || e.Kind != source.File || e.Links < 2 {
-			return nil, false
+	err := l.run.tree.SomeNames(dir, func(names []string) error {
+		for _, name := range names {
+			group, herr := hex.DecodeString(name)
+			e, err := l.run.tree.Lstat(dir + "/" + name)
+			if herr != nil || err != nil || len(group) != len(seal.ID{}) || e.Kind != source.File || e.Links < 2 {
+				return errors.Join(fs.ErrInvalid, herr, err)
+			}
 		}
-	}
-	return names, true
+		return nil
+	})
+	return err == nil
 }
