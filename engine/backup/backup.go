@@ -1,12 +1,14 @@
 // Package backup is one run of a backup: it scans sources, reads what is new
 // or changed, and commits it to the vault in transactions.
 //
-// It promises that a file is read only if its size, times or identity changed;
-// that memory does not grow with the sizes of files; that whatever a run could
-// not read is reported and keeps the last state the vault knows of it; and
-// that a Mark is written only after every source of it was scanned to the end.
-// Stopped at any point, what was committed stays and the next run goes on
-// from there.
+// It promises that a file is read only if its size, times, identity, mode,
+// owner or Windows attributes changed, or it has several names and had one, or
+// one and had several; if it was touched about when it was read last; or if the
+// vault lacks a part of it; that memory does not grow with the sizes of files;
+// that whatever a run could not read is reported and keeps the last state the
+// vault knows of it; and that a Mark is written only after every source of it
+// was scanned to the end. Stopped at any point, what was committed stays and the
+// next run goes on from there.
 package backup
 
 import (
