@@ -23,7 +23,7 @@ func (s shelf) store(_ context.Context, content []byte) (seal.Hash, error) {
 
 // listOfAll makes the list of ids that are all there: section 6 of
 // docs/vault-format.md, word by word.
-func listOfAll(s shelf, ids []seal.Hash, full, inline int) vault.Chunks {
+func listOfAll(ctx context.Context, s shelf, ids []seal.Hash, full, inline int) vault.Chunks {
 	level := 0
 	for len(ids) > inline {
 		level++
@@ -33,7 +33,7 @@ func listOfAll(s shelf, ids []seal.Hash, full, inline int) vault.Chunks {
 			for _, id := range ids[start:min(len(ids), start+full)] {
 				piece = append(piece, id[:]...)
 			}
-			id, _ := s.store(nil, piece)
+			id, _ := s.store(ctx, piece)
 			upper = append(upper, id)
 		}
 		ids = upper
@@ -63,7 +63,7 @@ func TestListOfIDsThatComeOneByOneIsThatOfAllAndHoldsOneChunkALevel(t *testing.T
 		}
 		for _, n := range sizes {
 			want := shelf{}
-			wanted := listOfAll(want, ids[:n:n], size.full, size.inline)
+			wanted := listOfAll(ctx, want, ids[:n:n], size.full, size.inline)
 			got = shelf{}
 			l.reset()
 			for _, id := range ids[:n] {
