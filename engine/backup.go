@@ -122,11 +122,14 @@ func (e *Engine) run(ctx, before context.Context, c *catalog.Catalog, doubtful b
 		return err
 	}
 	q := backup.Request{Paths: paths, Label: o.Label, Own: e.ownDirectories(), Stop: o.Stop, Skipped: o.Skipped}
+	if o.Problem != nil {
+		q.Problem = func(p backup.Problem) { o.Problem(Problem(p)) }
+	}
 	if o.Progress != nil {
 		last := e.lastTotals(paths)
 		q.Progress = func(path string, r *backup.Report) {
 			o.Progress(Progress{Path: path, Files: r.Files, Bytes: r.DoneBytes, ReadBytes: r.ReadBytes,
-				TotalFiles: last.Files, TotalBytes: last.Bytes, About: last.Files > 0, Problems: int64(len(r.Problems))})
+				TotalFiles: last.Files, TotalBytes: last.Bytes, About: last.Files > 0, Problems: r.ProblemCount})
 		}
 	}
 	q.Doubtful = doubtful
@@ -137,7 +140,7 @@ func (e *Engine) run(ctx, before context.Context, c *catalog.Catalog, doubtful b
 	report.NewBytes += w.NewBytes
 	report.StoredBytes += w.StoredBytes
 	report.Segments += w.Segments
-	report.Problems = nil
+	report.Problems, report.ProblemCount = nil, r.ProblemCount
 	for _, p := range r.Problems {
 		report.Problems = append(report.Problems, Problem(p))
 	}
@@ -145,9 +148,6 @@ func (e *Engine) run(ctx, before context.Context, c *catalog.Catalog, doubtful b
 		return err
 	}
 	if r.Mark == (seal.ID{}) {
-		if len(r.Problems) > 0 {
-			return fmt.Errorf("%w: %w", ErrNothing, r.Problems[0].Err)
-		}
 		return ErrNothing
 	}
 	report.Snapshot = hex.EncodeToString(r.Mark[:])

@@ -182,7 +182,7 @@ func (e *Engine) refill(ctx context.Context, o CheckOptions, report *CheckReport
 		}
 		if o.Repairing != nil {
 			q.Progress = func(path string, r *backup.Report) {
-				o.Repairing(Progress{Path: path, Files: r.Files, Bytes: r.DoneBytes, ReadBytes: r.ReadBytes, Problems: int64(len(r.Problems))})
+				o.Repairing(Progress{Path: path, Files: r.Files, Bytes: r.DoneBytes, ReadBytes: r.ReadBytes, Problems: r.ProblemCount})
 			}
 		}
 		r, err := backup.Run(ctx, w, q)

@@ -31,6 +31,9 @@ func (e *Engine) restoreRequest(ctx context.Context, o RestoreOptions, report *R
 	}
 	q = restore.Request{Vault: e.vault, Catalog: e.of(m), Device: m.Device, At: m.At, To: o.To,
 		Overwrite: o.Overwrite, NumericIDs: o.NumericIDs, Keep: e.ownIDs(), Now: e.now}
+	if o.Problem != nil {
+		q.Problem = func(p restore.Problem) { o.Problem(problemAt(o.To, p)) }
+	}
 	asked := map[string]int{} // a path that is named twice is restored once
 	for i, p := range paths {
 		hits, _, err := e.at(m, p)
@@ -50,13 +53,16 @@ func (e *Engine) restoreRequest(ctx context.Context, o RestoreOptions, report *R
 // set takes over what a run of package restore reports.
 func (r *RestoreReport) set(to string, from *restore.Report) {
 	r.Files, r.Directories, r.Others = from.Files, from.Directories, from.Others
-	r.Bytes, r.ReadBytes, r.Renamed, r.Problems = from.Bytes, from.ReadBytes, 0, nil
+	r.Bytes, r.ReadBytes, r.Renamed = from.Bytes, from.ReadBytes, from.Renamed
+	r.ProblemCount, r.Problems = from.ProblemCount, nil
 	for _, p := range from.Problems {
-		if errors.Is(p.Err, ErrRenamed) {
-			r.Renamed++
-		}
-		r.Problems = append(r.Problems, Problem{filepath.Join(to, filepath.FromSlash(p.Path)), p.Err})
+		r.Problems = append(r.Problems, problemAt(to, p))
 	}
+}
+
+// problemAt is a problem with the path of the system.
+func problemAt(to string, p restore.Problem) Problem {
+	return Problem{filepath.Join(to, filepath.FromSlash(p.Path)), p.Err}
 }
 
 // DryRestore calls f with what Restore would do now, in its order, and ends

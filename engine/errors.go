@@ -55,6 +55,9 @@ var (
 	ErrRenamed = restore.ErrRenamed
 	// ErrTarget: what is restored into is full or read-only.
 	ErrTarget = restore.ErrTarget
+	// ErrNoTarget: what is to be restored into is no directory, and none can be
+	// made there.
+	ErrNoTarget = errors.New("the target cannot be made")
 	// ErrOwnPlace: a directory in the vault or in the data directory was named
 	// for something else.
 	ErrOwnPlace = errors.New("nothing else may be put there")
@@ -66,7 +69,8 @@ var (
 	ErrNoPassphrase = errors.New("empty passphrase")
 	// ErrStopped: the run was asked to end; what was read until then is kept.
 	ErrStopped = backup.ErrStopped
-	// ErrNothing: none of the sources is there, or could be read at all.
+	// ErrNothing: none of the sources is there, or could be read at all. The
+	// problems of the report say why.
 	ErrNothing = errors.New("none of the sources is there and can be read")
 	// ErrState: both copies of the state file are damaged.
 	ErrState = errors.New("the state of this data directory is damaged")

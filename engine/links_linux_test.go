@@ -84,3 +84,82 @@ func TestWhatAKilledRestoreOfHardLinksLeftIsGoneAfterTheNext(t *testing.T) {
 		t.Errorf("%v are left, want the two that are not ours: %v", names, others)
 	}
 }
+
+// flagsOf are the flags of a file as FS_IOC_GETFLAGS has them, of those that
+// a user can set.
+func flagsOf(t *testing.T, path string) (bits int) {
+	t.Helper()
+	f, err := os.Open(path)
+	if err == nil {
+		bits, err = unix.IoctlGetInt(int(f.Fd()), unix.FS_IOC_GETFLAGS)
+		err = errors.Join(err, f.Close())
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	return bits & 0xf0
+}
+
+// setFlags gives a file flags, or skips the test.
+func setFlags(t *testing.T, path string, bits int) {
+	t.Helper()
+	f, err := os.Open(path)
+	if err == nil {
+		err = errors.Join(unix.IoctlSetPointerInt(int(f.Fd()), unix.FS_IOC_SETFLAGS, bits), f.Close())
+	}
+	if err != nil {
+		t.Skipf("no flags can be set here: %v", err)
+	}
+}
+
+func TestHardLinksOfImmutableAndAppendOnlyFilesAreRestoredWithThem(t *testing.T) {
+	s := newScene(t)
+	to := filepath.Join(s.dir, "to")
+	flags := map[string]int{"append-only": 0x20, "immutable": 0x10}
+	free := func() { // or the directory of the test cannot be removed
+		_ = filepath.WalkDir(s.dir, func(path string, d os.DirEntry, err error) error {
+			if f, oerr := os.Open(path); oerr == nil && d.Type().IsRegular() {
+				_ = unix.IoctlSetPointerInt(int(f.Fd()), unix.FS_IOC_SETFLAGS, 0)
+				_ = f.Close()
+			}
+			return err
+		})
+	}
+	t.Cleanup(free)
+	for name, bits := range flags {
+		s.write(name, noise(uint64(bits), 20_000))
+		for _, other := range []string{" second", " third"} {
+			if err := os.Link(filepath.Join(s.src, name), filepath.Join(s.src, name+other)); err != nil {
+				t.Fatal(err)
+			}
+		}
+		setFlags(t, filepath.Join(s.src, name), bits)
+	}
+	s.backup(s.data)
+	want := looked(t, s.src)
+	for try := range 2 {
+		if r, err := s.restoreTo(RestoreOptions{To: to, Overwrite: true}); err != nil || len(r.Problems) > 0 {
+			t.Fatalf("problems %v, %v", r.Problems, err)
+		}
+		sameTrees(t, want, looked(t, filepath.Join(to, "src")))
+		for name, bits := range flags {
+			if got := flagsOf(t, filepath.Join(to, "src", name+" third")); got != bits {
+				t.Errorf("%s has the flags %#x, want %#x", name, got, bits)
+			}
+		}
+		if names := leftIn(t, to); len(names) > 0 {
+			t.Errorf("%v is left", names)
+		}
+		if try > 0 {
+			break
+		}
+		// The next restore replaces them, and finds what a killed one left.
+		free()
+		left, mine := durable.TemporaryName(), filepath.Join(to, "mine")
+		if err := errors.Join(os.Mkdir(filepath.Join(to, left), 0o700), os.WriteFile(mine, nil, 0o600),
+			os.Link(mine, filepath.Join(to, left, strings.Repeat("0", 32)))); err != nil {
+			t.Fatal(err)
+		}
+		setFlags(t, mine, 0x10)
+	}
+}

@@ -92,6 +92,9 @@ type BackupOptions struct {
 	// Skipped is told what no backup can have, sockets for example, and why;
 	// it may be nil.
 	Skipped func(path, why string)
+	// Problem is told each problem at once, from one goroutine; a run that must
+	// begin again tells them again. It may be nil.
+	Problem func(Problem)
 	// Progress is called now and then, from one goroutine; it may be nil.
 	Progress func(Progress)
 }
@@ -117,8 +120,10 @@ type BackupReport struct {
 	Segments    int64
 	Started     time.Time
 	Finished    time.Time
-	// Problems are sources that could not be read.
-	Problems []Problem
+	// ProblemCount is how many sources, or entries of them, could not be read
+	// whole; the first 1,000 are in Problems.
+	ProblemCount int64
+	Problems     []Problem
 }
 
 // Snapshot is a named point in time of one device.
@@ -176,6 +181,8 @@ type RestoreOptions struct {
 	NumericIDs bool
 	// Count counts first what there is to do, so that Progress has totals.
 	Count bool
+	// Problem is told each problem at once, never two at a time. It may be nil.
+	Problem func(Problem)
 	// Progress is called now and then, from one goroutine; it may be nil.
 	Progress func(Progress)
 }
@@ -193,9 +200,11 @@ type RestoreReport struct {
 	Complete bool
 	Started  time.Time
 	Finished time.Time
-	// Problems are entries that could not be written as they were, or got
-	// another name (the error is ErrRenamed).
-	Problems []Problem
+	// ProblemCount is how many entries could not be written as they were, or
+	// got another name (the error is ErrRenamed); the first 1,000 are in
+	// Problems.
+	ProblemCount int64
+	Problems     []Problem
 }
 
 // RestoreAction is what a restore would do with an entry.

@@ -26,6 +26,20 @@ func bound(t *testing.T, dir, at string) {
 	})
 }
 
+func TestPartOfTheVaultIsLeftOutWhereItIsMountedASecondTime(t *testing.T) {
+	s := newScene(t)
+	s.write("file", []byte("x"))
+	s.backup(s.data) // makes packs/
+	for _, name := range []string{"packs", "keys"} {
+		bound(t, filepath.Join(s.vault, name), filepath.Join(s.src, name))
+	}
+	for range 2 {
+		if r := s.backup(s.data); r.Files != 1 || r.Directories != 3 {
+			t.Errorf("%d files in %d directories, want one, and two directories that are left empty", r.Files, r.Directories)
+		}
+	}
+}
+
 // A second place of a directory has another path, and no link that leads to
 // it: only the directory itself says which one it is.
 func TestVaultAndDataDirectoryAreLeftOutWhereTheyAreMountedASecondTime(t *testing.T) {

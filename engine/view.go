@@ -224,12 +224,12 @@ func (e *Engine) restore(ctx context.Context, o RestoreOptions, report *RestoreR
 		}
 		q.Progress = func(path string, r *restore.Report) {
 			p := total
-			p.Path, p.Files, p.Bytes, p.ReadBytes, p.Problems = path, r.Files, r.Bytes, r.ReadBytes, int64(len(r.Problems))
+			p.Path, p.Files, p.Bytes, p.ReadBytes, p.Problems = path, r.Files, r.Bytes, r.ReadBytes, r.ProblemCount
 			o.Progress(p)
 		}
 	}
 	if err := durable.MkdirAll(o.To, 0o700); err != nil {
-		return fmt.Errorf("making the target: %w", err)
+		return fmt.Errorf("%w: %w", ErrNoTarget, err)
 	}
 	r, err := restore.Run(ctx, q)
 	report.set(o.To, r)

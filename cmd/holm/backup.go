@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
+	"os"
 	"path/filepath"
 	"strings"
 
@@ -19,7 +21,8 @@ func newBackup(a *app) *cobra.Command {
 		Long: `Back up each PATH with everything below it. What has not changed since the last
 time is not read again, and what the vault holds already is not stored again.
 
-A symbolic link is backed up as a link. The vault and the data directory are
+A symbolic link is backed up as a link, also one that is a PATH, which is told.
+The vault and the data directory are
 left out of what is backed up. What cannot be read is reported, and keeps the
 state it had in the snapshot before; the exit code is then 3. Sockets are no
 files and are skipped, with a line that says so.
@@ -37,6 +40,7 @@ command goes on from there. A second Ctrl-C ends it at once, which is safe too.`
 				return err
 			}
 			a.noteNested(paths)
+			a.warnLinks(paths)
 			err = a.with(cmd.Context(), func(e *engine.Engine) error { return a.backup(cmd.Context(), e, paths) })
 			if errors.Is(err, context.Canceled) { // before there was anything to be kept
 				err = a.goesOn(err, "earlier snapshots are safe")
@@ -65,15 +69,30 @@ func (a *app) noteNested(paths []string) {
 	}
 }
 
+// warnLinks says which paths are links: nothing of what they lead to is in the
+// backup.
+func (a *app) warnLinks(paths []string) {
+	for _, path := range paths {
+		info, err := os.Lstat(path)
+		if err != nil || info.Mode().Type() != fs.ModeSymlink {
+			continue
+		}
+		text := "is a link and is backed up as one"
+		if target, err := filepath.EvalSymlinks(path); err == nil {
+			text += "; name " + quoteName(target) + " to back up what it leads to"
+		}
+		a.ui.warning(path, errors.New(text))
+	}
+}
+
 // backup backs up. The signal that ends the program ends the reading; what was
 // read is still committed.
 func (a *app) backup(ctx context.Context, e *engine.Engine, paths []string) error {
 	stop := a.onInterrupt(ctx, "stopping; what was read is being committed, another Ctrl-C ends at once")
 	r, err := e.Backup(context.WithoutCancel(ctx), engine.BackupOptions{
-		Paths: paths, Stop: ctx.Done(), Skipped: a.ui.skipped, Progress: a.showProgress("backup", "backing up", "file", "files")})
+		Paths: paths, Stop: ctx.Done(), Skipped: a.ui.skipped, Problem: a.problem, Progress: a.showProgress("backup", "backing up", "file", "files")})
 	stop()
 	a.ui.endProgress()
-	partly := a.report(r.Problems)
 	if errors.Is(err, engine.ErrStopped) {
 		err = fmt.Errorf("interrupted after %s, %s: %w", count(r.Files, "file", "files"), size(r.Bytes), err)
 		return a.goesOn(err, "earlier snapshots and what was read until now are safe")
@@ -85,7 +104,7 @@ func (a *app) backup(ctx context.Context, e *engine.Engine, paths []string) erro
 	if err := a.ui.summary(answer, answer.text()); err != nil {
 		return err
 	}
-	return partly
+	return partly(r.ProblemCount)
 }
 
 // goesOn advises to give the same command again.
@@ -110,7 +129,7 @@ type backupAnswer struct {
 	BytesRead   int64   `json:"bytes_read"`
 	BytesNew    int64   `json:"bytes_new"`
 	BytesAdded  int64   `json:"bytes_added"`
-	Problems    int     `json:"problems"`
+	Problems    int64   `json:"problems"`
 	Seconds     float64 `json:"seconds"`
 }
 
@@ -119,7 +138,7 @@ func backedUp(r engine.BackupReport) backupAnswer {
 		Type: "backup", Snapshot: r.Snapshot, Files: r.Files, Directories: r.Directories, Others: r.Others,
 		New: r.New, Changed: r.Changed - r.New, Unchanged: r.Unchanged, Deleted: r.Deleted, Unreadable: r.Unreadable, Skipped: r.Skipped,
 		Bytes: r.Bytes, BytesRead: r.ReadBytes, BytesNew: r.NewBytes,
-		BytesAdded: r.StoredBytes, Problems: len(r.Problems), Seconds: r.Finished.Sub(r.Started).Seconds(),
+		BytesAdded: r.StoredBytes, Problems: r.ProblemCount, Seconds: r.Finished.Sub(r.Started).Seconds(),
 	}
 }
 
@@ -134,8 +153,11 @@ func (b backupAnswer) text() string {
 	if b.Skipped > 0 {
 		changes = append(changes, number(b.Skipped)+" skipped")
 	}
-	text := fmt.Sprintf("%s, %s, %s: %s\n", count(b.Files, "file", "files"), count(b.Directories, "directory", "directories"),
-		size(b.Bytes), strings.Join(changes, ", "))
+	text := count(b.Files, "file", "files") + ", " + count(b.Directories, "directory", "directories")
+	if b.Others > 0 {
+		text += " and " + count(b.Others, "link or special file", "links and special files")
+	}
+	text += ", " + size(b.Bytes) + ": " + strings.Join(changes, ", ") + "\n"
 	text += fmt.Sprintf("%s read, %s new, %s added to the vault in %s%s\n",
 		size(b.BytesRead), size(b.BytesNew), size(b.BytesAdded), seconds(b.Seconds), rateText(b.Bytes, b.Seconds))
 	if b.Snapshot == "" {

@@ -2,6 +2,7 @@ package main
 
 import (
 	"fmt"
+	"slices"
 	"strconv"
 
 	"github.com/spf13/cobra"
@@ -156,8 +157,9 @@ func (a *app) check(cmd *cobra.Command, o engine.CheckOptions) error {
 		for _, w := range r.Warnings {
 			a.ui.warning(w.Path, w.Err)
 		}
-		a.report(r.Problems)
-		a.report(r.LostFiles)
+		for _, p := range slices.Concat(r.Problems, r.LostFiles) {
+			a.problem(p)
+		}
 		if more := r.DamagedFiles - int64(len(r.LostFiles)); more > 0 {
 			a.ui.warn("%s more are not named", count(more, "file", "files"))
 		}

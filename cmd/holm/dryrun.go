@@ -35,6 +35,7 @@ func actionWord(a engine.RestoreAction) string {
 
 // dryRestore says what restore would do, and ends as it would.
 func (a *app) dryRestore(ctx context.Context, o engine.RestoreOptions) error {
+	o.Problem = a.problem
 	return a.with(ctx, func(e *engine.Engine) error {
 		var n [engine.RestoreRename + 1]int64
 		r, err := e.DryRestore(ctx, o, func(s engine.RestoreStep) error {
@@ -44,11 +45,10 @@ func (a *app) dryRestore(ctx context.Context, o engine.RestoreOptions) error {
 			}
 			return a.showStep(s)
 		})
-		partly := a.report(r.Problems)
 		if !r.Complete {
 			return err
 		}
-		if err == nil && partly != nil && r.Files+r.Directories+r.Others == 0 {
+		if err == nil && r.ProblemCount > 0 && r.Files+r.Directories+r.Others == 0 {
 			return errNothingRestored
 		}
 		answer := dryAnswer{restored(r, o.To), n[engine.RestoreCreate], n[engine.RestoreReplace], n[engine.RestoreEnter]}
@@ -66,7 +66,7 @@ func (a *app) dryRestore(ctx context.Context, o engine.RestoreOptions) error {
 		if err := errors.Join(err, a.ui.answer(answer, text)); err != nil {
 			return err
 		}
-		return partly
+		return partly(r.ProblemCount)
 	})
 }
 

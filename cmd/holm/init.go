@@ -1,6 +1,7 @@
 package main
 
 import (
+	"errors"
 	"fmt"
 	"os"
 
@@ -69,8 +70,8 @@ type entered struct {
 }
 
 // enter makes a vault or joins one, and says what came of it.
-func (a *app) enter(cmd *cobra.Command, args []string, from *passphraseSource, o engine.Options, isNew bool) error {
-	var err error
+func (a *app) enter(cmd *cobra.Command, args []string, from *passphraseSource, o engine.Options, isNew bool) (err error) {
+	defer func() { err = unreached(err) }()
 	if o.Vault, err = a.vaultToOpen(args); err != nil {
 		return err
 	}
@@ -102,6 +103,15 @@ func (a *app) enter(cmd *cobra.Command, args []string, from *passphraseSource, o
 	}
 	return a.ui.summary(answer, fmt.Sprintf("%s vault %s in %s, %s parity\nthis is device %s (%s)\n",
 		what, info.VaultID, quoteName(info.Vault), parity, info.DeviceID, quoteName(info.DeviceName)))
+}
+
+// unreached gives an error about the place of a vault the next step for verbs
+// whose argument it is.
+func unreached(err error) error {
+	if errors.Is(err, engine.ErrNoVault) || errors.Is(err, engine.ErrUnreachable) {
+		return &advised{err, "is the disk mounted, the server up? The argument VAULT says where the vault is"}
+	}
+	return err
 }
 
 // completeDirectory lets the shell complete directories.

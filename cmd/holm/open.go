@@ -30,13 +30,13 @@ func (a *app) with(ctx context.Context, do func(*engine.Engine) error) (err erro
 	return do(e)
 }
 
-// report tells the problems of a run, and turns them into the exit code for
-// work that is done except for them.
-func (a *app) report(problems []engine.Problem) error {
-	for _, p := range problems {
-		a.ui.problem(p.Path, p.Err)
-	}
-	if len(problems) > 0 {
+// problem tells a problem of a run.
+func (a *app) problem(p engine.Problem) { a.ui.problem(p.Path, p.Err) }
+
+// partly turns problems that were told into the exit code for work that is
+// done except for them.
+func partly(problems int64) error {
+	if problems > 0 {
 		return errPartly
 	}
 	return nil
@@ -78,7 +78,9 @@ func occasions() []occasion {
 		{engine.ErrAmbiguous, exitFailed, "give more digits of the id"},
 		{engine.ErrNoPath, exitFailed, `"holm ls" lists what is there`},
 		{engine.ErrOwnPlace, exitUsage, "choose directories that lie beside each other; a restore goes outside of the vault and of the data directory"},
+		{engine.ErrNothing, exitFailed, "are the paths right, their disks mounted, and may this user read them?"},
 		{syscall.ENOSPC, exitFailed, "make room on that disk; the same command goes on from there"},
+		{engine.ErrNoTarget, exitFailed, "let it be written to, or name another --to"},
 		{engine.ErrState, exitFailed, `"holm join DIR --data-dir NEW" joins the vault again with the passphrase`},
 	}
 }

@@ -88,14 +88,14 @@ type restoreAnswer struct {
 	Renamed     int64    `json:"renamed"`
 	Bytes       int64    `json:"bytes"`
 	BytesRead   int64    `json:"bytes_read"`
-	Problems    int      `json:"problems"`
+	Problems    int64    `json:"problems"`
 	Seconds     float64  `json:"seconds"`
 }
 
 func restored(r engine.RestoreReport, to string) restoreAnswer {
 	return restoreAnswer{
 		Type: "restore", Snapshot: r.Snapshot.ID, To: nameForJSON(to), Files: r.Files, Directories: r.Directories, Others: r.Others,
-		Renamed: r.Renamed, Bytes: r.Bytes, BytesRead: r.ReadBytes, Problems: len(r.Problems), Seconds: r.Finished.Sub(r.Started).Seconds(),
+		Renamed: r.Renamed, Bytes: r.Bytes, BytesRead: r.ReadBytes, Problems: r.ProblemCount, Seconds: r.Finished.Sub(r.Started).Seconds(),
 	}
 }
 
@@ -116,15 +116,15 @@ func fromSnapshot(s engine.Snapshot) string {
 var errNothingRestored = errors.New("nothing could be restored")
 
 func (a *app) restore(ctx context.Context, o engine.RestoreOptions) error {
+	o.Problem = a.problem
 	o.Progress, o.Count = a.showProgress("restore", "restoring", "file", "files"), a.ui.showsProgress()
 	return a.with(ctx, func(e *engine.Engine) error {
 		r, err := e.Restore(ctx, o)
 		a.ui.endProgress()
-		partly := a.report(r.Problems)
 		if !r.Complete {
 			return a.endedEarly(err, r)
 		}
-		if err == nil && partly != nil && r.Files+r.Directories+r.Others == 0 {
+		if err == nil && r.ProblemCount > 0 && r.Files+r.Directories+r.Others == 0 {
 			return errNothingRestored
 		}
 		answer := restored(r, o.To)
@@ -136,7 +136,7 @@ func (a *app) restore(ctx context.Context, o engine.RestoreOptions) error {
 		if err := errors.Join(err, a.ui.summary(answer, text)); err != nil {
 			return err
 		}
-		return partly
+		return partly(r.ProblemCount)
 	})
 }
 

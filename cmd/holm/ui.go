@@ -105,6 +105,19 @@ func (u *ui) detail(format string, args ...any) {
 	}
 }
 
+// event prints, with --json, the object of something that happened while the
+// work goes on. Who reads along wants it now; that it cannot be written is told
+// at the end.
+func (u *ui) event(object any) {
+	if !u.json {
+		return
+	}
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	u.answer(object, "")
+	u.out.Flush()
+}
+
 // A problemAnswer is the JSON of a problem that did not end the work.
 type problemAnswer struct {
 	Type string `json:"type"`
@@ -121,9 +134,7 @@ func (u *ui) problem(path string, err error) {
 	} else {
 		u.line("holm: problem: " + text)
 	}
-	if u.json {
-		u.answer(problemAnswer{"problem", nameForJSON(path), text, errors.Is(err, engine.ErrRepairable)}, "")
-	}
+	u.event(problemAnswer{"problem", nameForJSON(path), text, errors.Is(err, engine.ErrRepairable)})
 }
 
 // A skippedAnswer is the JSON of what no backup can have.
@@ -137,9 +148,7 @@ type skippedAnswer struct {
 // wrong.
 func (u *ui) skipped(path, why string) {
 	u.note("skipped: %s: %s", quoteName(path), why)
-	if u.json {
-		u.answer(skippedAnswer{"skipped", nameForJSON(path), why}, "")
-	}
+	u.event(skippedAnswer{"skipped", nameForJSON(path), why})
 }
 
 // A warningAnswer is the JSON of something that is not as it should be, with
@@ -154,9 +163,7 @@ type warningAnswer struct {
 func (u *ui) warning(path string, err error) {
 	text := problemText(path, err)
 	u.note("warning: %s: %s", quoteName(path), text)
-	if u.json {
-		u.answer(warningAnswer{"warning", nameForJSON(path), text}, "")
-	}
+	u.event(warningAnswer{"warning", nameForJSON(path), text})
 }
 
 // problemText is the text of a problem without the path, which is told anyhow.

@@ -56,6 +56,8 @@ func TestEveryErrorOfTheEngineHasItsExitCodeAndAHint(t *testing.T) {
 		engine.ErrNoPath:          1,
 		engine.ErrState:           1,
 		engine.ErrOwnPlace:        2,
+		engine.ErrNothing:         1,
+		engine.ErrNoTarget:        1,
 		context.Canceled:          1,
 		syscall.ENOSPC:            1,
 	}
@@ -121,6 +123,15 @@ func TestJSONIsOneObjectALine(t *testing.T) {
 		if err := json.Unmarshal([]byte(line), &object); err != nil || object["type"] == nil {
 			t.Errorf("%s: %v", line, err)
 		}
+	}
+}
+
+func TestObjectOfAProblemIsWrittenAtOnce(t *testing.T) {
+	u, _, _ := fixture(t)
+	u.json = true
+	u.problem("/a", errors.New("broken"))
+	if n := u.out.Buffered(); n > 0 {
+		t.Errorf("%d bytes wait for the end", n)
 	}
 }
 

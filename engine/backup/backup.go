@@ -1,12 +1,14 @@
 // Package backup is one run of a backup: it scans sources, reads what is new
 // or changed, and commits it to the vault in transactions.
 //
-// It promises that a file is read only if its size, times or identity changed;
-// that memory does not grow with the sizes of files; that whatever a run could
-// not read is reported and keeps the last state the vault knows of it; and
-// that a Mark is written only after every source of it was scanned to the end.
-// Stopped at any point, what was committed stays and the next run goes on
-// from there.
+// It promises that a file is read only if its size, times, identity, mode,
+// owner or Windows attributes changed, or it has several names and had one, or
+// one and had several; if it was touched about when it was read last; or if the
+// vault lacks a part of it; that memory does not grow with the sizes of files;
+// that whatever a run could not read is reported and keeps the last state the
+// vault knows of it; and that a Mark is written only after every source of it
+// was scanned to the end. Stopped at any point, what was committed stays and the
+// next run goes on from there.
 package backup
 
 import (
@@ -39,6 +41,10 @@ type Problem struct {
 	Err  error
 }
 
+// MaxProblems is how many problems a Report keeps: a disk that dies has one
+// with each of its files.
+const MaxProblems = 1000
+
 // Report is what a run did. Sizes in bytes.
 type Report struct {
 	Mark        seal.ID // zero if no mark was written
@@ -54,7 +60,10 @@ type Report struct {
 	Bytes       int64
 	DoneBytes   int64 // of Bytes, what is behind us
 	ReadBytes   int64
-	Problems    []Problem
+	// ProblemCount is how many problems there were; the first MaxProblems are
+	// kept in Problems.
+	ProblemCount int64
+	Problems     []Problem
 }
 
 // Request says what to back up.
@@ -76,6 +85,8 @@ type Request struct {
 	// Skipped is told what is left out because no backup can have it, and why;
 	// it may be nil.
 	Skipped func(path, why string)
+	// Problem is told each problem at once; it may be nil.
+	Problem func(Problem)
 	// Progress is called at most every tenth of a second; it may be nil.
 	Progress func(path string, r *Report)
 }
@@ -96,14 +107,14 @@ func Run(ctx context.Context, w *Writer, q Request) (*Report, error) {
 		src, err := w.sourceOf(ctx, path, own)
 		var broken *readError
 		if errors.As(err, &broken) {
-			report.Problems = append(report.Problems, Problem{path, broken.err})
+			report.problem(Problem{path, broken.err}, q.Problem)
 			report.Unreadable++
 			continue
 		}
 		if err != nil {
 			return report, err
 		}
-		s := &scanner{ctx: ctx, w: w, cutter: cutter, source: src, own: own, report: report, stop: q.Stop, skipped: q.Skipped,
+		s := &scanner{ctx: ctx, w: w, cutter: cutter, source: src, own: own, report: report, stop: q.Stop, skipped: q.Skipped, told: q.Problem, list: newChunkList(w.Chunk),
 			tell: teller(w.Now, q.Progress, report), frames: []*frame{{dir: src.ID}}}
 		s.doubt = q.Doubtful
 		if err := source.Walk(ctx, path, s); errors.Is(err, ErrStopped) {
@@ -135,6 +146,16 @@ func Run(ctx context.Context, w *Writer, q Request) (*Report, error) {
 	}
 	report.Mark = id
 	return report, nil
+}
+
+// problem counts a problem and tells it.
+func (r *Report) problem(p Problem, tell func(Problem)) {
+	if r.ProblemCount++; len(r.Problems) < MaxProblems {
+		r.Problems = append(r.Problems, p)
+	}
+	if tell != nil {
+		tell(p)
+	}
 }
 
 // teller makes the function that reports progress now and then.

@@ -53,8 +53,9 @@ func specialType(k source.SpecialKind) vault.SpecialType {
 	return vault.Socket
 }
 
-// unchanged reports whether a file needs no reading: same size, times and
-// file id as when it was read. Names of owners and extended attributes are not
+// unchanged reports whether a file needs no reading: same size, times, file
+// id, mode, owner and Windows attributes as when it was read, and as then one
+// name or several. Names of owners and extended attributes are not
 // asked for: setting them sets the change time.
 func unchanged(known *vault.Node, e source.Entry) bool {
 	n := nodeOf(e)

@@ -13,7 +13,9 @@ var ErrOwn = errors.New("is part of the vault or of the data directory, which ar
 
 // own are the directories of holm itself, whose contents would grow by being
 // backed up. A directory has many spellings, through links and mounts, and one
-// identity; names are for file systems that have no identities.
+// identity; names are for file systems that have no identities. The directories
+// in them, such as packs/, are known by their identities too: each can be
+// mounted at a second place without the others.
 type own struct {
 	ids   map[source.FileID]bool
 	names map[string]bool // with slashes
@@ -28,6 +30,11 @@ func examineOwn(dirs []string) (own, error) {
 			return o, fmt.Errorf("examining a directory of our own: %w", err)
 		}
 		e, err := d.Entry()
+		for child, childErr := range d.All() {
+			if childErr == nil && child.Kind == source.Directory && child.ID != (source.FileID{}) {
+				o.ids[child.ID] = true
+			}
+		}
 		if err = errors.Join(err, d.Close()); err != nil {
 			return o, fmt.Errorf("examining a directory of our own: %w", err)
 		}

@@ -42,8 +42,10 @@ type scanner struct {
 	stop   <-chan struct{}
 	// skipped is Request.Skipped.
 	skipped func(path, why string)
+	told    func(Problem) // Request.Problem
 	report  *Report
 	frames  []*frame
+	list    chunkList // of the file that is read
 	details
 	// held says that the vault has a state of the source, or will have with
 	// this run: one that never could be opened is no part of a mark.
@@ -245,22 +247,44 @@ func (s *scanner) deleteMissing(f *frame) error {
 // Problem implements source.Visitor. What cannot be examined keeps its last
 // state.
 func (s *scanner) Problem(path string, err error) error {
-	s.unread(path, err)
 	f := s.top()
 	if len(s.frames) > 1 && path == f.path {
+		s.unread(path, err)
 		return nil // the list of the directory itself broke off
 	}
 	if len(s.frames) == 1 && errors.Is(err, fs.ErrNotExist) {
+		s.unread(path, err)
 		return nil
 	}
-	_, kerr := s.know(f, s.baseName(path))
+	known, kerr := s.know(f, s.baseName(path))
+	if !s.vanished(path, err, known) {
+		s.unread(path, err)
+	}
 	return kerr
+}
+
+// vanished reports whether an error says that an entry of a directory is gone
+// since it was listed, and notes that the vault's is to be deleted. A source is
+// no such entry: somebody named it.
+func (s *scanner) vanished(path string, err error, known *catalog.Entry) bool {
+	if len(s.frames) == 1 || !errors.Is(err, fs.ErrNotExist) {
+		return false
+	}
+	if known != nil {
+		f := s.top()
+		f.missing = append(f.missing, s.baseName(path))
+	}
+	return true
 }
 
 // unread reports what keeps the state it had.
 func (s *scanner) unread(path string, err error) {
 	s.report.Unreadable++
-	s.report.Problems = append(s.report.Problems, Problem{s.fullPath(path), err})
+	s.problem(path, err)
+}
+
+func (s *scanner) problem(path string, err error) {
+	s.report.problem(Problem{s.fullPath(path), err}, s.told)
 }
 
 // Visit implements source.Visitor.
@@ -290,9 +314,12 @@ func (s *scanner) Visit(dir *source.Dir, path string, e source.Entry) error {
 		s.report.DoneBytes = s.report.Bytes
 		return err
 	}
-	s.report.Others++
 	node := nodeOf(e)
 	list, err := dir.Attributes(e.Name)
+	if s.vanished(path, err, known) {
+		return nil
+	}
+	s.report.Others++
 	s.describe(path, &node, e, list, err)
 	if known != nil && sameNode(&known.Node, &node) {
 		s.report.Unchanged++
@@ -324,7 +351,7 @@ func (s *scanner) describe(path string, n *vault.Node, e source.Entry, list []so
 		problems = append(problems, err)
 	}
 	for _, p := range problems {
-		s.report.Problems = append(s.report.Problems, Problem{s.fullPath(path), p})
+		s.problem(path, p)
 	}
 }
 
@@ -357,17 +384,13 @@ func (s *scanner) file(dir *source.Dir, path string, at vault.EntryName, e sourc
 	node, err := s.read(dir, path, e.Name)
 	var broken *readError
 	switch {
-	case errors.As(err, &broken) && errors.Is(err, fs.ErrNotExist):
-		if known != nil {
-			f := s.top()
-			f.missing = append(f.missing, at.Name) // it vanished since it was listed
-		}
+	case errors.As(err, &broken) && s.vanished(path, broken.err, known):
 		return nil
 	case errors.As(err, &broken):
 		s.unread(path, broken.err)
 		return nil
 	case errors.Is(err, ErrChanged):
-		s.report.Problems = append(s.report.Problems, Problem{s.fullPath(path), ErrChanged})
+		s.problem(path, ErrChanged)
 	case err != nil:
 		return err
 	}
@@ -405,9 +428,8 @@ func (s *scanner) read(dir *source.Dir, path, name string) (node vault.Node, err
 		}
 		e := r.Entry()
 		node = nodeOf(e)
-		var ids []seal.Hash
 		list, listErr := r.Attributes()
-		ids, node.SizeBytes, err = s.chunks(r)
+		node.SizeBytes, err = s.chunks(r)
 		changed := false
 		if err == nil {
 			if changed, err = r.Changed(); err != nil {
@@ -424,7 +446,7 @@ func (s *scanner) read(dir *source.Dir, path, name string) (node vault.Node, err
 			continue
 		}
 		s.describe(path, &node, e, list, listErr)
-		if node.Chunks, err = s.w.list(s.ctx, ids); err != nil {
+		if node.Chunks, err = s.list.end(s.ctx); err != nil {
 			return node, err
 		}
 		recent := source.TimeOf(started.Add(-settle))
@@ -439,33 +461,36 @@ func (s *scanner) read(dir *source.Dir, path, name string) (node vault.Node, err
 	}
 }
 
-// chunks cuts a file and hands its chunks to the writer.
-func (s *scanner) chunks(r *source.Reader) (ids []seal.Hash, size uint64, err error) {
+// chunks cuts a file and hands its chunks to the writer, and to the list.
+func (s *scanner) chunks(r *source.Reader) (size uint64, err error) {
 	s.cutter.Reset(r)
+	s.list.reset()
 	sparse := r.Entry().Sparse
 	for {
 		if sparse {
-			n, err := s.hole(r, int64(size), &ids)
+			n, err := s.hole(r, int64(size))
 			if err != nil {
-				return nil, 0, err
+				return 0, err
 			}
 			size += uint64(n)
 		}
 		content, err := s.cutter.Next()
 		if err == io.EOF {
-			return ids, size, nil
+			return size, nil
 		}
 		if err != nil {
-			return nil, 0, &readError{err}
+			return 0, &readError{err}
 		}
 		if err := errors.Join(s.ctx.Err(), s.stopped()); err != nil {
-			return nil, 0, err
+			return 0, err
 		}
 		id, err := s.w.Chunk(s.ctx, content)
 		if err != nil {
-			return nil, 0, err
+			return 0, err
 		}
-		ids = append(ids, id)
+		if err := s.list.add(s.ctx, id); err != nil {
+			return 0, err
+		}
 		size += uint64(len(content))
 		s.report.ReadBytes += int64(len(content))
 		s.report.DoneBytes = min(s.report.DoneBytes+int64(len(content)), s.report.Bytes)
@@ -476,7 +501,7 @@ func (s *scanner) chunks(r *source.Reader) (ids []seal.Hash, size uint64, err er
 // hole adds the chunks of zeros that the hole at an offset is cut into,
 // without reading it, and returns how many bytes they are. The end of a hole
 // is left to the cutter: there, what follows decides.
-func (s *scanner) hole(r *source.Reader, offset int64, ids *[]seal.Hash) (n int64, err error) {
+func (s *scanner) hole(r *source.Reader, offset int64) (n int64, err error) {
 	maximum := int64(s.w.Vault.Config.Chunker.Maximum)
 	left := r.Hole(offset)
 	if left < maximum {
@@ -494,33 +519,13 @@ func (s *scanner) hole(r *source.Reader, offset int64, ids *[]seal.Hash) (n int6
 		s.zeroes = len(content)
 	}
 	for ; left >= maximum; left -= int64(s.zeroes) {
-		*ids = append(*ids, s.zero)
+		if err := s.list.add(s.ctx, s.zero); err != nil {
+			return 0, err
+		}
 		n += int64(s.zeroes)
 	}
 	s.report.DoneBytes = min(s.report.DoneBytes+n, s.report.Bytes)
 	s.tell("")
 	s.cutter.Reset(io.NewSectionReader(r, offset+n, math.MaxInt64-offset-n))
 	return n, s.ctx.Err()
-}
-
-// list stores a chunk list that is too long for a Put as chunks of its own.
-func (w *Writer) list(ctx context.Context, ids []seal.Hash) (vault.Chunks, error) {
-	level := 0
-	for len(ids) > vault.MaxInlineChunks {
-		level++
-		var upper []seal.Hash
-		for start := 0; start < len(ids); start += vault.ListPiece {
-			piece := make([]byte, 0, vault.ListPiece*len(seal.Hash{}))
-			for _, id := range ids[start:min(len(ids), start+vault.ListPiece)] {
-				piece = append(piece, id[:]...)
-			}
-			id, err := w.Chunk(ctx, piece)
-			if err != nil {
-				return vault.Chunks{}, err
-			}
-			upper = append(upper, id)
-		}
-		ids = upper
-	}
-	return vault.Chunks{Level: level, IDs: ids}, nil
 }

@@ -2,8 +2,11 @@ package backup
 
 import (
 	"errors"
+	"io/fs"
+	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"holm.example/engine/catalog"
 	"holm.example/engine/seal"
@@ -55,5 +58,44 @@ func TestAttributesBeyondASegmentAreLeftOutAndTold(t *testing.T) {
 	}
 	if size > source.MaxAttributeBytes || len(n.Meta.Attributes) != 15 || len(problems) != 25 || !errors.Is(problems[0], ErrTooLarge) {
 		t.Errorf("%d attributes of %d bytes, problems %v", len(n.Meta.Attributes), size, problems)
+	}
+}
+
+func TestWhatVanishedSinceItWasListedIsDeletedWhateverItWas(t *testing.T) {
+	dir, err := source.OpenDir(t.TempDir())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer dir.Close()
+	s := alone()
+	s.w = &Writer{Now: time.Now}
+	for _, name := range []string{"directory", "fifo", "file", "link"} {
+		s.top().known = append(s.top().known, catalog.Entry{Name: name})
+	}
+	gone := &fs.PathError{Op: "open", Path: "directory", Err: fs.ErrNotExist}
+	for _, err := range []error{
+		s.Problem("directory", gone),
+		s.Visit(dir, "fifo", source.Entry{Name: "fifo", Kind: source.Special, Special: source.FIFO}),
+		s.Visit(dir, "file", source.Entry{Name: "file", Kind: source.File}),
+		s.Visit(dir, "link", source.Entry{Name: "link", Kind: source.Symlink}),
+		s.Problem("new directory", gone),
+	} {
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	if s.report.Unreadable != 0 || len(s.report.Problems) > 0 || s.report.Others != 0 {
+		t.Errorf("report %+v, want no problem", s.report)
+	}
+	if want := []string{"directory", "fifo", "file", "link"}; !slices.Equal(s.top().missing, want) {
+		t.Errorf("to be deleted %q, want %q", s.top().missing, want)
+	}
+}
+
+func TestSourceThatVanishedIsAProblemAndKeepsItsState(t *testing.T) {
+	s := alone()
+	s.frames = s.frames[:1]
+	if err := s.Problem("", fs.ErrNotExist); err != nil || s.report.Unreadable != 1 || len(s.top().missing) > 0 {
+		t.Errorf("%v, report %+v, to be deleted %q", err, s.report, s.top().missing)
 	}
 }

@@ -68,17 +68,35 @@ func (l *links) link(g *goal) (done bool, err error) {
 		return false, nil
 	}
 	r := l.run
-	if err := r.begin(g, func(path string) error { return r.tree.Link(l.name(g), path) }); err != nil {
-		r.problem(g.path, fmt.Errorf("restored as a file of its own: %w", err))
-		return false, nil
-	}
-	if g.over {
-		if err := r.tree.Replace(g.at, g.path); err != nil {
-			return true, r.failed(g.path, errors.Join(err, r.undo(g)))
+	err = l.unbarred(l.name(g), func() error {
+		err := r.begin(g, func(path string) error { return r.tree.Link(l.name(g), path) })
+		if done = err == nil; done && g.over {
+			if err = r.tree.Replace(g.at, g.path); err != nil {
+				err = errors.Join(err, r.undo(g))
+			}
 		}
+		return err
+	})
+	switch {
+	case err == nil:
+		r.wrote(g.path, 0, true)
+	case done:
+		err = r.failed(g.path, err)
+	default:
+		r.problem(g.path, fmt.Errorf("restored as a file of its own: %w", err))
+		err = nil
 	}
-	r.wrote(g.path, 0, true)
-	return true, nil
+	return done, err
+}
+
+// unbarred does something with a group's file that its flags can forbid: the
+// first name that is complete has them already.
+func (l *links) unbarred(name string, do func() error) error {
+	err := do()
+	if errors.Is(err, fs.ErrPermission) {
+		err = l.run.tree.Unbarred(name, do)
+	}
+	return err
 }
 
 // made notes a file that is complete, if it may have other names.
@@ -119,13 +137,26 @@ func (l *links) end() error {
 	if l.dir == "" {
 		return nil
 	}
-	names, err := l.run.tree.Names(l.dir)
-	return errors.Join(err, l.remove(l.dir, names))
+	return l.remove(l.dir)
 }
 
-func (l *links) remove(dir string, names []string) (err error) {
-	for _, name := range names {
-		err = errors.Join(err, l.run.tree.Remove(dir+"/"+name))
+// errAgain ends the reading of a directory that some names are gone from.
+var errAgain = errors.New("read again")
+
+// remove removes such a directory. It may have as many names as there are link
+// groups: some are removed at a time, and the rest is read again.
+func (l *links) remove(dir string) error {
+	err := errAgain
+	for err == errAgain {
+		err = l.run.tree.SomeNames(dir, func(names []string) error {
+			for _, name := range names {
+				path := dir + "/" + name
+				if err := l.unbarred(path, func() error { return l.run.tree.Remove(path) }); err != nil {
+					return err
+				}
+			}
+			return errAgain
+		})
 	}
 	return errors.Join(err, l.run.tree.Remove(dir))
 }
@@ -137,29 +168,29 @@ func (l *links) clear() error {
 	tops, err := l.run.tree.Names("")
 	for _, dir := range tops {
 		if durable.IsTemporary(dir) {
-			if names, ok := l.leftBehind(dir); ok {
-				err = errors.Join(err, l.remove(dir, names))
+			if l.leftBehind(dir) {
+				err = errors.Join(err, l.remove(dir))
 			}
 		}
 	}
 	return err
 }
 
-// leftBehind returns the names in a directory if it is one of a killed run.
-func (l *links) leftBehind(dir string) (names []string, ok bool) {
+// leftBehind reports whether a directory is one of a killed run: there is
+// nothing else in it.
+func (l *links) leftBehind(dir string) bool {
 	if e, err := l.run.tree.Lstat(dir); err != nil || e.Kind != source.Directory {
-		return nil, false
+		return false
 	}
-	names, err := l.run.tree.Names(dir)
-	if err != nil {
-		return nil, false
-	}
-	for _, name := range names {
-		group, herr := hex.DecodeString(name)
-		e, err := l.run.tree.Lstat(dir + "/" + name)
-		if herr != nil || err != nil || len(group) != len(seal.ID{}) || e.Kind != source.File || e.Links < 2 {
-			return nil, false
+	err := l.run.tree.SomeNames(dir, func(names []string) error {
+		for _, name := range names {
+			group, herr := hex.DecodeString(name)
+			e, err := l.run.tree.Lstat(dir + "/" + name)
+			if herr != nil || err != nil || len(group) != len(seal.ID{}) || e.Kind != source.File || e.Links < 2 {
+				return errors.Join(fs.ErrInvalid, herr, err)
+			}
 		}
-	}
-	return names, true
+		return nil
+	})
+	return err == nil
 }

@@ -47,6 +47,8 @@ type Request struct {
 	// Keep are directories in the target that nothing is restored into.
 	Keep []source.FileID
 	Now  func() time.Time
+	// Problem is told each problem at once, never two at a time; it may be nil.
+	Problem func(Problem)
 	// Progress is called at most every tenth of a second, never twice at once;
 	// it may be nil.
 	Progress func(path string, r *Report)
@@ -58,6 +60,9 @@ type Problem struct {
 	Err  error
 }
 
+// MaxProblems is how many problems a Report keeps.
+const MaxProblems = 1000
+
 // Report is what a run did. Sizes in bytes.
 type Report struct {
 	Files       int64
@@ -65,8 +70,12 @@ type Report struct {
 	Others      int64
 	Bytes       int64 // written
 	ReadBytes   int64 // sealed bytes read
-	Problems    []Problem
-	Damage      error // the first damage of the vault that was met
+	Renamed     int64 // entries that got another name: ErrRenamed is among the problems
+	// ProblemCount is how many problems there were; the first MaxProblems are
+	// kept in Problems.
+	ProblemCount int64
+	Problems     []Problem
+	Damage       error // the first damage of the vault that was met
 }
 
 // Run restores. The report is valid also with an error; damage of single
@@ -127,7 +136,16 @@ func (r *run) write() error {
 func (r *run) problem(path string, err error) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	r.report.Problems = append(r.report.Problems, Problem{path, err})
+	p := Problem{path, err}
+	if r.report.ProblemCount++; len(r.report.Problems) < MaxProblems {
+		r.report.Problems = append(r.report.Problems, p)
+	}
+	if errors.Is(err, ErrRenamed) {
+		r.report.Renamed++
+	}
+	if r.Problem != nil {
+		r.Problem(p)
+	}
 	if errors.Is(err, vault.ErrDamaged) && r.report.Damage == nil {
 		r.report.Damage = fmt.Errorf("restoring %s: %w", path, err)
 	}

@@ -155,6 +155,25 @@ func (t *Tree) SetFlags(path string, e Entry) error {
 	})
 }
 
+// Unbarred runs do while the file at a path has no flag that forbids to link,
+// rename or remove it, and gives it its flags back, whatever do did.
+func (t *Tree) Unbarred(path string, do func() error) error {
+	return t.in(path, func(p *place, name string) error {
+		return p.itself(name, func(fd int) error {
+			barring := flagsOf("aiAI")
+			var st unix.Stat_t
+			if err := unix.Fstat(fd, &st); err != nil || st.Flags&barring == 0 {
+				return do()
+			}
+			if err := unix.Fchflags(fd, int(st.Flags&^barring)); err != nil {
+				return failed("clearing the flags", name, err)
+			}
+			err := do()
+			return errors.Join(err, failed("setting the flags", name, unix.Fchflags(fd, int(st.Flags))))
+		})
+	})
+}
+
 // itself opens an entry, or a link itself, for what takes a handle.
 func (p *place) itself(name string, do func(fd int) error) error {
 	fd, err := openatRetry(p.fd, name, unix.O_RDONLY|unix.O_SYMLINK|unix.O_NONBLOCK|unix.O_NOCTTY|unix.O_CLOEXEC)

@@ -174,6 +174,30 @@ func (t *Tree) SetFlags(path string, e Entry) error {
 	})
 }
 
+// barring are the flags that forbid to link, rename or remove a file.
+const barring = 0x20 | 0x10
+
+// Unbarred runs do while the file at a path has no flag that forbids to link,
+// rename or remove it, and gives it its flags back, whatever do did.
+func (t *Tree) Unbarred(path string, do func() error) error {
+	return t.in(path, func(p *place, name string) error {
+		fd, err := openatRetry(p.fd, name, unix.O_RDONLY|unix.O_NOFOLLOW|unix.O_NONBLOCK|unix.O_NOCTTY|unix.O_CLOEXEC)
+		if err != nil {
+			return failed("open", name, err)
+		}
+		defer unix.Close(fd)
+		bits, err := unix.IoctlGetInt(fd, unix.FS_IOC_GETFLAGS)
+		if err != nil || bits&barring == 0 {
+			return do()
+		}
+		if err := unix.IoctlSetPointerInt(fd, unix.FS_IOC_SETFLAGS, bits&^barring); err != nil {
+			return failed("clearing the flags", name, err)
+		}
+		err = do()
+		return errors.Join(err, failed("setting the flags", name, unix.IoctlSetPointerInt(fd, unix.FS_IOC_SETFLAGS, bits)))
+	})
+}
+
 // Hole is how many bytes from an offset on are a hole of the file, 0 if there
 // is data.
 func (r *Reader) Hole(offset int64) int64 {

@@ -14,6 +14,9 @@ func (r *Reader) Attributes() ([]Attribute, error) { return nil, nil }
 // SetFlags sets nothing: flags are not kept here.
 func (t *Tree) SetFlags(string, Entry) error { return nil }
 
+// Unbarred runs do: there are no flags here that forbid anything.
+func (t *Tree) Unbarred(_ string, do func() error) error { return do() }
+
 // Hole finds no holes.
 func (r *Reader) Hole(int64) int64 { return 0 }
 

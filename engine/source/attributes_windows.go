@@ -196,6 +196,9 @@ func setSecurity(h windows.Handle, sddl string) error {
 // SetFlags sets nothing: SetMetadata has set the file attributes.
 func (t *Tree) SetFlags(string, Entry) error { return nil }
 
+// Unbarred runs do: there are no flags here that forbid anything.
+func (t *Tree) Unbarred(_ string, do func() error) error { return do() }
+
 // Hole finds no holes.
 func (r *Reader) Hole(int64) int64 { return 0 }
 

@@ -3,6 +3,7 @@
 package source
 
 import (
+	"io"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -45,22 +46,77 @@ func (d *Dir) OpenDir(name string) (*Dir, error) {
 
 // open opens a file of the directory for reading. O_NONBLOCK keeps a FIFO
 // that took the place of the file from holding us up.
-func (d *Dir) open(name string) (*os.File, error) {
-	return openat(int(d.f.Fd()), name, join(d.path, name), unix.O_NOFOLLOW|unix.O_NONBLOCK|unix.O_NOCTTY)
+func (d *Dir) open(name string) (*handle, error) {
+	path := join(d.path, name)
+	fd, err := openToRead(int(d.f.Fd()), name, path, unix.O_NOFOLLOW|unix.O_NONBLOCK|unix.O_NOCTTY)
+	if err != nil {
+		return nil, err
+	}
+	return &handle{fd, path}, nil
 }
 
-// openat opens for reading, leaving access times alone where that is allowed:
-// the kernel permits it to the owner of the file and to root.
+// handle is an open file. An os.File would wait for one that has nothing to
+// give now and never may, such as /proc/kmsg, which looks like a regular file.
+type handle struct {
+	fd   int
+	path string
+}
+
+func (h *handle) Fd() uintptr  { return uintptr(h.fd) }
+func (h *handle) Name() string { return h.path }
+func (h *handle) Close() error { return failed("close", h.path, unix.Close(h.fd)) }
+
+// Read is read(2) past signals.
+func (h *handle) Read(p []byte) (int, error) {
+	return h.read(p, func() (int, error) { return unix.Read(h.fd, p) })
+}
+
+// ReadAt reads until p is full or the file ends.
+func (h *handle) ReadAt(p []byte, offset int64) (n int, err error) {
+	for n < len(p) && err == nil {
+		var m int
+		m, err = h.read(p[n:], func() (int, error) { return unix.Pread(h.fd, p[n:], offset+int64(n)) })
+		n += m
+	}
+	return n, err
+}
+
+func (h *handle) read(p []byte, call func() (int, error)) (int, error) {
+	for {
+		n, err := call()
+		switch {
+		case err == unix.EINTR:
+		case err != nil:
+			return 0, failed("read", h.path, err)
+		case n == 0 && len(p) > 0:
+			return 0, io.EOF
+		default:
+			return n, nil
+		}
+	}
+}
+
+// openat opens a directory.
 func openat(dirfd int, name, path string, flags int) (*os.File, error) {
+	fd, err := openToRead(dirfd, name, path, flags)
+	if err != nil {
+		return nil, err
+	}
+	return os.NewFile(uintptr(fd), path), nil
+}
+
+// openToRead opens for reading, leaving access times alone where that is
+// allowed: the kernel permits it to the owner of the file and to root.
+func openToRead(dirfd int, name, path string, flags int) (int, error) {
 	flags |= unix.O_RDONLY | unix.O_CLOEXEC
 	fd, err := openatRetry(dirfd, name, flags|openNoAccessTime)
 	if err == unix.EPERM && openNoAccessTime != 0 {
 		fd, err = openatRetry(dirfd, name, flags)
 	}
 	if err != nil {
-		return nil, &fs.PathError{Op: "open", Path: path, Err: err}
+		return -1, &fs.PathError{Op: "open", Path: path, Err: err}
 	}
-	return os.NewFile(uintptr(fd), path), nil
+	return fd, nil
 }
 
 // openatRetry is openat(2) past signals.
@@ -137,8 +193,11 @@ func readlinkat(dirfd int, at string, size int) (string, error) {
 	}
 }
 
-// statFile examines an open file.
-func statFile(f *os.File, name string) (Entry, error) {
+// statFile examines an open file or directory.
+func statFile(f interface {
+	Fd() uintptr
+	Name() string
+}, name string) (Entry, error) {
 	var st unix.Stat_t
 	if err := unix.Fstat(int(f.Fd()), &st); err != nil {
 		return Entry{Name: name}, &fs.PathError{Op: "fstat", Path: f.Name(), Err: err}

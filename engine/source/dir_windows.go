@@ -52,8 +52,11 @@ func (d *Dir) OpenDir(name string) (*Dir, error) {
 	return &Dir{f, path}, nil
 }
 
+// handle is an open file.
+type handle = os.File
+
 // open opens a file of the directory for reading.
-func (d *Dir) open(name string) (*os.File, error) {
+func (d *Dir) open(name string) (*handle, error) {
 	return openToRead(d.f, name, join(d.path, name), File)
 }
 

@@ -6,7 +6,6 @@ import (
 	"errors"
 	"io/fs"
 	"os"
-	"slices"
 	"sync"
 
 	"golang.org/x/sys/unix"
@@ -96,16 +95,13 @@ func (p *place) rename(old, name string) error {
 
 func (p *place) lstat(name string) (Entry, error) { return lstatAt(p.fd, name, name, name) }
 
-func (p *place) names() ([]string, error) {
+// list opens the directory once more, for reading its names.
+func (p *place) list() (*os.File, error) {
 	fd, err := openatRetry(p.fd, ".", unix.O_DIRECTORY|unix.O_RDONLY|unix.O_CLOEXEC)
 	if err != nil {
 		return nil, failed("open", ".", err)
 	}
-	f := os.NewFile(uintptr(fd), ".")
-	defer f.Close()
-	names, err := f.Readdirnames(-1)
-	slices.Sort(names)
-	return names, err
+	return os.NewFile(uintptr(fd), "."), nil
 }
 
 // ours reports whether a new file in the directory will belong to the owner

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"io/fs"
 	"os"
-	"slices"
 	"unsafe"
 
 	"golang.org/x/sys/windows"
@@ -145,16 +144,8 @@ func (p *place) symlinkAs(e Entry, name string) error {
 	return failed("symlink", name, makeLink(windows.Handle(p.file.Fd()), name, e))
 }
 
-func (p *place) names() ([]string, error) {
-	f, err := p.root.Open(".")
-	if err != nil {
-		return nil, err
-	}
-	defer f.Close()
-	names, err := f.Readdirnames(-1)
-	slices.Sort(names)
-	return names, err
-}
+// list opens the directory once more, for reading its names.
+func (p *place) list() (*os.File, error) { return p.root.Open(".") }
 
 // ours is true: who owns a file is not set here.
 func (p *place) ours(Entry) bool { return true }

@@ -1,13 +1,10 @@
 package source
 
-import (
-	"io/fs"
-	"os"
-)
+import "io/fs"
 
 // A Reader is a regular file open for reading.
 type Reader struct {
-	f     *os.File
+	f     *handle
 	entry Entry
 }
 
@@ -33,7 +30,8 @@ func (d *Dir) OpenFile(name string) (*Reader, error) {
 // which an earlier Lstat of the name need not.
 func (r *Reader) Entry() Entry { return r.entry }
 
-// Read reads on.
+// Read reads on. It waits for no file that has nothing to give now: that is an
+// error.
 func (r *Reader) Read(p []byte) (int, error) { return r.f.Read(p) }
 
 // ReadAt reads at an offset.

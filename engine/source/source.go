@@ -12,10 +12,11 @@
 // read is reported as such by Reader.Changed.
 //
 // Writing back (Tree). Everything happens below one directory. Names are
-// checked and every directory on the way is opened without following links,
-// under os.Root, so that a hostile tree cannot reach outside of it. Nothing
-// that exists is replaced, but by Replace. Metadata comes last: ownership, mode, times, in
-// that order, because each can undo the next.
+// checked and every directory on the way is opened by its one name, relative
+// to the handle of the one above and without following links (on Windows under
+// os.Root), so that a hostile tree cannot reach outside of it. Nothing that
+// exists is replaced, but by Replace. Metadata comes last: ownership, mode,
+// times, in that order, because each can undo the next.
 //
 // The limits: on Windows permission bits are those that Go makes of the
 // read-only attribute.

@@ -301,3 +301,37 @@ func TestAttributesBeyondWhatIsKeptAreNotRead(t *testing.T) {
 		t.Errorf("%d attributes, %d read, %v", len(list), read, err)
 	}
 }
+
+// A FIFO whose other end is open is read here as the few files are that look
+// regular and wait, such as /proc/kmsg.
+func TestReadingWhatHasNothingToGiveIsAnErrorAndDoesNotWait(t *testing.T) {
+	dir := t.TempDir()
+	path := filepath.Join(dir, "fifo")
+	must(t, unix.Mkfifo(path, 0o600))
+	end, err := os.OpenFile(path, os.O_RDWR, 0)
+	must(t, err)
+	defer end.Close()
+	d, err := OpenDir(dir)
+	must(t, err)
+	defer d.Close()
+	f, err := d.open("fifo")
+	must(t, err)
+	r := &Reader{f: f}
+	if _, err = statFile(f, "fifo"); err != nil { // as OpenFile does
+		t.Fatal(err)
+	}
+	got := make(chan error, 1)
+	go func() {
+		_, err := r.Read(make([]byte, 10))
+		got <- err
+	}()
+	select {
+	case err := <-got:
+		if !errors.Is(err, unix.EAGAIN) {
+			t.Errorf("%v, want EAGAIN", err)
+		}
+		must(t, r.Close())
+	case <-time.After(10 * time.Second):
+		t.Fatal("the reader waits")
+	}
+}

@@ -1,7 +1,9 @@
 package source
 
 import (
+	"io"
 	"io/fs"
+	"slices"
 	"strings"
 	"sync"
 )
@@ -155,12 +157,43 @@ func (t *Tree) Lstat(path string) (e Entry, err error) {
 // Names returns the names in a directory of the tree in the order of their
 // bytes. The empty path is the directory of the Tree itself.
 func (t *Tree) Names(path string) (names []string, err error) {
+	err = t.SomeNames(path, func(some []string) error {
+		names = append(names, some...)
+		return nil
+	})
+	slices.Sort(names)
+	return names, err
+}
+
+// someNames is how many names of a directory are read at a time.
+const someNames = 1024
+
+// SomeNames calls f with the names in a directory of the tree, some at a time
+// and in no order, and ends with f's first error. What f makes or removes in
+// the directory may be among what follows, or not.
+func (t *Tree) SomeNames(path string, f func(names []string) error) error {
 	p, err := t.place(path)
 	if err != nil {
-		return nil, err
+		return err
 	}
 	defer t.release(p)
-	return p.names()
+	d, err := p.list()
+	if err != nil {
+		return err
+	}
+	defer d.Close()
+	for {
+		names, err := d.Readdirnames(someNames)
+		if err == io.EOF {
+			return nil
+		}
+		if err != nil {
+			return err
+		}
+		if err := f(names); err != nil {
+			return err
+		}
+	}
 }
 
 // Replace gives what the caller made under a temporary path the name of
