@@ -112,11 +112,7 @@ func (s *store) load(identity []byte) error {
 	return s.db.Update(func(btx *bbolt.Tx) error {
 		meta := btx.Bucket(metaBucket)
 		if meta == nil {
-			meta, err := btx.CreateBucket(metaBucket)
-			if err == nil {
-				_, err = btx.CreateBucket(overlayBucket)
-			}
-			return errors.Join(err, meta.Put(keyOf, identity))
+			return create(btx, identity)
 		}
 		if !bytes.Equal(meta.Get(keyOf), identity) {
 			return fmt.Errorf("of another vault or version: %w", ErrDamaged)
@@ -143,6 +139,22 @@ func (s *store) load(identity []byte) error {
 		}
 		return s.openTables(checked(keyTables, meta.Get(keyTables)), meta.Get(keyTables) == nil)
 	})
+}
+
+// create fills a new overlay file. One that has a bucket already is not new:
+// its page of buckets lost the other.
+func create(btx *bbolt.Tx, identity []byte) error {
+	meta, err := btx.CreateBucket(metaBucket)
+	if err == nil {
+		_, err = btx.CreateBucket(overlayBucket)
+	}
+	if errors.Is(err, bolterrors.ErrBucketExists) {
+		return fmt.Errorf("bucket meta is missing: %w", ErrDamaged)
+	}
+	if err != nil {
+		return err
+	}
+	return meta.Put(keyOf, identity)
 }
 
 func (s *store) openTables(list fields, none bool) error {

@@ -220,3 +220,18 @@ func TestAnOverlayThatLostItemsIsDamaged(t *testing.T) {
 		t.Errorf("opening it says %v", err)
 	}
 }
+
+// A page of buckets that lost one still looks whole.
+func TestAnOverlayThatLostABucketIsDamaged(t *testing.T) {
+	for _, bucket := range [][]byte{metaBucket, overlayBucket} {
+		dir := filepath.Join(t.TempDir(), "catalog")
+		s := storeAt(t, dir, 1<<20)
+		err := s.db.Update(func(btx *bbolt.Tx) error { return btx.DeleteBucket(bucket) })
+		if err = errors.Join(err, s.close()); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := openStore(dir, []byte("identity")); !errors.Is(err, ErrDamaged) {
+			t.Errorf("opening it without the bucket %s says %v", bucket, err)
+		}
+	}
+}
