@@ -39,6 +39,11 @@ func (e *Engine) checkAll(ctx context.Context, o CheckOptions, report *CheckRepo
 	if err := e.withCatalog(ctx, func() error { return e.look(ctx, o, report) }); err != nil {
 		return err
 	}
+	if o.Repair {
+		if err := e.renew(ctx, report); err != nil {
+			return err
+		}
+	}
 	losses, err := e.losses(ctx)
 	if err != nil {
 		return err
@@ -71,6 +76,27 @@ func (e *Engine) checkAll(ctx context.Context, o CheckOptions, report *CheckRepo
 	marks, err := e.catalog.Marks()
 	report.Snapshots = int64(len(marks))
 	return err
+}
+
+// renew stores cards and segments again that parity makes good.
+func (e *Engine) renew(ctx context.Context, report *CheckReport) error {
+	var rest []Problem
+	for _, p := range report.Problems {
+		done := false
+		if errors.Is(p.Err, ErrRepairable) {
+			var err error
+			if done, err = e.vault.Renew(ctx, p.Path); err != nil && !errors.Is(err, ErrDamaged) {
+				return err
+			}
+		}
+		if done {
+			report.Repaired = append(report.Repaired, fmt.Errorf("%w; it is stored again", p.Err))
+		} else {
+			rest = append(rest, p)
+		}
+	}
+	report.Problems = rest
+	return nil
 }
 
 // look is one look at everything.

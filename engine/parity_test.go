@@ -175,6 +175,52 @@ func TestRepairStoresAgainWhatParityMadeGoodWithoutItsSource(t *testing.T) {
 	}
 }
 
+func TestRepairStoresCardsAndSegmentsAgainAsTheyWere(t *testing.T) {
+	store := &storagetest.Memory{}
+	s := newSceneOn(t, func(storage.Store) storage.Store { return store })
+	s.write("a", noise(1, 3_000))
+	s.backup(s.data)
+	s.write("b", noise(2, 300))
+	s.backup(s.data)
+	good, random, damaged := store.Clone(), seeded(t), 0
+	bytesOf := func(m *storagetest.Memory, name string) []byte {
+		b, err := m.Get(t.Context(), name, vault.MaxPack)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return b
+	}
+	for _, name := range store.Names() {
+		if strings.HasPrefix(name, vault.DevicesPrefix) {
+			b := bytes.Clone(bytesOf(store, name))
+			b[random.IntN(len(b))] ^= 0x40
+			store.Replace(name, b)
+			damaged++
+		}
+	}
+	check := func(o CheckOptions) (r CheckReport) {
+		s.with(s.data, func(e *Engine) {
+			var err error
+			if r, err = e.Check(t.Context(), o); err != nil {
+				t.Fatal(err)
+			}
+		})
+		return r
+	}
+	if r := check(CheckOptions{ReadData: true}); damaged < 3 || len(r.Problems) != damaged || r.Repairable != int64(damaged) {
+		t.Fatalf("of %d damaged objects check finds %+v", damaged, r.Problems)
+	}
+	if r := check(CheckOptions{Repair: true}); len(r.Problems) > 0 || len(r.Repaired) != damaged {
+		t.Errorf("repair: %+v", r)
+	}
+	for _, name := range good.Names() {
+		if !bytes.Equal(bytesOf(store, name), bytesOf(good, name)) {
+			t.Errorf("%s is not what it was", name)
+		}
+	}
+	s.clean(s.data)
+}
+
 func TestFilesOfAPackThatParityMakesGoodAreNotLost(t *testing.T) {
 	w := newWornOf(t, true)
 	w.write("a", noise(1, 30_000))

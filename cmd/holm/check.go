@@ -31,7 +31,7 @@ With --repair a copy of vault.json or of a wrapped key that is missing or
 damaged is put back from the other one, all data is read, and what is in no
 whole pack is stored again: from what can still be read of the damaged packs,
 and else from the sources of this device, which are read as by a backup, but
-without a snapshot.
+without a snapshot. What parity makes good of the journals is stored again too.
 
 Damage is named object by object, and so are the files that are lost by it; the
 exit code is then 4, also if all of it is repairable from parity ("holm init"):

@@ -118,6 +118,22 @@ func (d *Dir) Put(ctx context.Context, name string, body *io.SectionReader) erro
 	return d.wrap(name, err)
 }
 
+// Overwrite is Overwrite of this package.
+func (d *Dir) Overwrite(ctx context.Context, name string, body *io.SectionReader) error {
+	if err := errors.Join(CheckName(name), ctx.Err()); err != nil {
+		return err
+	}
+	if _, err := os.Stat(d.root); err != nil {
+		return unreachable(d.root, err)
+	}
+	full := d.path(name)
+	if err := d.makeDir(filepath.Dir(full)); err != nil {
+		return d.wrap(name, err)
+	}
+	src := io.NewSectionReader(body, 0, body.Size())
+	return d.wrap(name, durable.WriteFrom(full, contextReader{ctx, src}, fileMode))
+}
+
 // link gives a body that is a whole file of ours on the same file system its
 // name in the store, which saves copying it. Any other body is
 // errors.ErrUnsupported.

@@ -234,6 +234,11 @@ func (r *Retry) Delete(ctx context.Context, name string) error {
 	return r.do(ctx, func() error { return r.inner.Delete(ctx, name) })
 }
 
+// Overwrite is Overwrite of this package.
+func (r *Retry) Overwrite(ctx context.Context, name string, body *io.SectionReader) error {
+	return r.do(ctx, func() error { return Overwrite(ctx, r.inner, name, body) })
+}
+
 // Tidy is Tidy of this package.
 func (r *Retry) Tidy(ctx context.Context, name string, before time.Time) error {
 	return r.do(ctx, func() error { return Tidy(ctx, r.inner, name, before) })

@@ -150,6 +150,15 @@ func (b *bodyReader) ReadAt(p []byte, off int64) (int, error) {
 
 // Put implements Store.
 func (s *S3) Put(ctx context.Context, name string, body *io.SectionReader) error {
+	return s.put(ctx, name, body, true)
+}
+
+// Overwrite is Overwrite of this package.
+func (s *S3) Overwrite(ctx context.Context, name string, body *io.SectionReader) error {
+	return s.put(ctx, name, body, false)
+}
+
+func (s *S3) put(ctx context.Context, name string, body *io.SectionReader, create bool) error {
 	if err := errors.Join(CheckName(name), ctx.Err()); err != nil {
 		return err
 	}
@@ -157,7 +166,9 @@ func (s *S3) Put(ctx context.Context, name string, body *io.SectionReader) error
 	// signature of its own.
 	o := minio.PutObjectOptions{ContentType: "application/octet-stream", DisableMultipart: true,
 		SendContentMd5: true, DisableContentSha256: true}
-	o.SetMatchETagExcept("*")
+	if create {
+		o.SetMatchETagExcept("*")
+	}
 	b := &bodyReader{SectionReader: io.NewSectionReader(body, 0, body.Size())}
 	_, err := s.client.PutObject(ctx, s.bucket, s.prefix+name, b, body.Size(), o)
 	if b.err != nil {

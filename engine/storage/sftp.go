@@ -23,6 +23,7 @@ import (
 const (
 	fsyncExtension    = "fsync@openssh.com"
 	hardlinkExtension = "hardlink@openssh.com"
+	renameExtension   = "posix-rename@openssh.com"
 )
 
 // writesAtOnce is how many packets of 32 KiB of one Put are under way.
@@ -236,15 +237,32 @@ func (b bodyOf) Read(p []byte) (int, error) {
 
 // Put implements Store.
 func (s *SFTP) Put(ctx context.Context, name string, body *io.SectionReader) error {
+	return s.put(ctx, name, body, func(se *session, full string) error {
+		if _, err := se.Lstat(full); err == nil {
+			return se.taken(path.Dir(full))
+		} else if !errors.Is(err, fs.ErrNotExist) {
+			return err
+		}
+		return nil
+	}, (*session).publish)
+}
+
+// Overwrite is Overwrite of this package.
+func (s *SFTP) Overwrite(ctx context.Context, name string, body *io.SectionReader) error {
+	return s.put(ctx, name, body, func(*session, string) error { return nil }, (*session).replace)
+}
+
+// put writes an object to a temporary file, and has publish give it its name,
+// if check has nothing against that.
+func (s *SFTP) put(ctx context.Context, name string, body *io.SectionReader,
+	check func(se *session, full string) error, publish func(se *session, temporary, full string) error) error {
 	if err := errors.Join(CheckName(name), ctx.Err()); err != nil {
 		return err
 	}
 	return s.with(ctx, name, func(se *session) error {
 		full := s.path(name)
 		dir := path.Dir(full)
-		if _, err := se.Lstat(full); err == nil {
-			return se.taken(dir)
-		} else if !errors.Is(err, fs.ErrNotExist) {
+		if err := check(se, full); err != nil {
 			return err
 		}
 		if err := s.makeDir(se, dir); err != nil {
@@ -253,7 +271,7 @@ func (s *SFTP) Put(ctx context.Context, name string, body *io.SectionReader) err
 		temporary := path.Join(dir, durable.TemporaryName())
 		err := se.fill(temporary, bodyOf{contextReader{ctx, io.NewSectionReader(body, 0, body.Size())}}, body.Size())
 		if err == nil {
-			err = se.publish(temporary, full)
+			err = publish(se, temporary, full)
 		}
 		if err == nil {
 			return se.syncDir(dir)
@@ -469,6 +487,18 @@ func (se *session) publish(temporary, name string) error {
 		return se.taken(path.Dir(name))
 	}
 	return err
+}
+
+// replace gives a temporary file its name, whatever has that. A server without
+// the extension for it takes the other away first.
+func (se *session) replace(temporary, name string) error {
+	if _, can := se.HasExtension(renameExtension); can {
+		return se.PosixRename(temporary, name)
+	}
+	if err := se.Remove(name); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return err
+	}
+	return se.Rename(temporary, name)
 }
 
 // taken returns ErrExists once the name that is there is durable: whoever made

@@ -37,7 +37,8 @@
 //
 // A Delete that is asked again can meet an object that was created meanwhile
 // under the same name; no name of a vault but vault.json and its copy is used
-// twice, and these two are put back by whoever finds them missing.
+// twice, and these two are put back by whoever finds them missing. Overwrite
+// puts what a name held before, and may be asked any number of times.
 package storage
 
 import (
@@ -218,6 +219,23 @@ func Tidy(ctx context.Context, s Store, name string, before time.Time) error {
 		return nil
 	}
 	return t.Tidy(ctx, name, before)
+}
+
+// Overwrite puts an object in the place of another under its name, or where
+// none is: a reader sees one of the two, whole, and after a power cut it is one
+// of the two. Only a repair may ask for it, with the bytes that the object had
+// when it was whole: then it does not matter who comes last. A store that
+// cannot do it at once removes the object first.
+func Overwrite(ctx context.Context, s Store, name string, body *io.SectionReader) error {
+	if o, ok := s.(interface {
+		Overwrite(ctx context.Context, name string, body *io.SectionReader) error
+	}); ok {
+		return o.Overwrite(ctx, name, body)
+	}
+	if err := s.Delete(ctx, name); err != nil {
+		return err
+	}
+	return s.Put(ctx, name, body)
 }
 
 // Close ends the connections of a store, if it has any.

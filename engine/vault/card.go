@@ -129,29 +129,35 @@ func (v *Vault) PutCard(ctx context.Context, c *Card) error {
 // ReadCard reads the card of a device: ErrForeign for one that belongs to
 // another vault, else ErrDamaged for one that does not verify.
 func (v *Vault) ReadCard(ctx context.Context, device seal.ID) (*Card, error) {
+	c, _, err := v.readCard(ctx, device)
+	return c, err
+}
+
+// readCard is ReadCard, with the body of the object.
+func (v *Vault) readCard(ctx context.Context, device seal.ID) (c *Card, body []byte, err error) {
 	name := CardName(device)
 	o, err := v.fetch(ctx, name, MaxCard)
 	if err != nil {
-		return nil, objectError(name, err)
+		return nil, nil, objectError(name, err)
 	}
-	var c *Card
 	err = o.body(ctx, nextCardSize, func(b []byte) error {
 		c, err = v.ParseCard(device, b)
+		body = b
 		return err
 	})
 	if err == nil {
-		return c, nil
+		return c, body, nil
 	}
 	if errors.Is(err, seal.ErrSignature) || errors.Is(err, ErrBeyondParity) {
 		foreign, keysErr := v.foreign(ctx, device)
 		if keysErr != nil {
-			return nil, keysErr
+			return nil, nil, keysErr
 		}
 		if foreign {
-			return nil, fmt.Errorf("%s: %w", name, ErrForeign)
+			return nil, nil, fmt.Errorf("%s: %w", name, ErrForeign)
 		}
 	}
-	return nil, objectError(name, err)
+	return nil, nil, objectError(name, err)
 }
 
 // nextCardSize is the least size above n that cards have.

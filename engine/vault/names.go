@@ -85,6 +85,17 @@ func CardName(device seal.ID) string {
 	return DevicesPrefix + hex.EncodeToString(device[:]) + "/card"
 }
 
+// ParseCardName is the inverse of CardName.
+func ParseCardName(name string) (device seal.ID, err error) {
+	parts := strings.Split(name, "/")
+	if len(parts) == 3 && parts[0] == "devices" && parts[2] == "card" {
+		if device, err = ParseID(parts[1]); err == nil {
+			return device, nil
+		}
+	}
+	return device, fmt.Errorf("card name %.80q: %w", name, ErrMalformed)
+}
+
 // DeviceKeyPrefix is the prefix of the names of all keyrings wrapped for a
 // device.
 func DeviceKeyPrefix(device seal.ID) string {

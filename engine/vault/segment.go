@@ -241,25 +241,31 @@ func (v *Vault) parseFence(card *Card, seq uint64, b []byte) (*Segment, error) {
 // nothing is there yet, ErrDamaged, naming the object, if it is not what the
 // device (or for a Fence, another device) wrote.
 func (v *Vault) ReadSegment(ctx context.Context, card *Card, seq uint64) (*Segment, error) {
+	s, _, err := v.readSegment(ctx, card, seq)
+	return s, err
+}
+
+// readSegment is ReadSegment, with the body of the object.
+func (v *Vault) readSegment(ctx context.Context, card *Card, seq uint64) (s *Segment, body []byte, err error) {
 	name := SegmentName(card.Device, seq)
 	o, err := v.fetch(ctx, name, MaxSegment)
 	if errors.Is(err, storage.ErrNotFound) {
-		return nil, fmt.Errorf("reading %s: %w", name, err)
+		return nil, nil, fmt.Errorf("reading %s: %w", name, err)
 	}
 	if err != nil {
-		return nil, objectError(name, err)
+		return nil, nil, objectError(name, err)
 	}
-	var s *Segment
 	err = o.body(ctx, nextSegmentSize, func(b []byte) error {
 		if s, err = v.ParseSegment(card, seq, b); err == nil && s.Fence {
 			err = v.checkFence(ctx, s, b)
 		}
+		body = b
 		return err
 	})
 	if err != nil {
-		return nil, objectError(name, err)
+		return nil, nil, objectError(name, err)
 	}
-	return s, nil
+	return s, body, nil
 }
 
 // nextSegmentSize is the least size above n that segments and fences have.

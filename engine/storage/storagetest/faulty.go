@@ -284,6 +284,18 @@ func (f *Faulty) Put(ctx context.Context, name string, body *io.SectionReader) e
 		func(ctx context.Context) error { return put(ctx, whole[:len(whole)/2]) })
 }
 
+// Overwrite is storage.Overwrite. It counts as a Put, of which Half does
+// nothing: half an object is never seen.
+func (f *Faulty) Overwrite(ctx context.Context, name string, body *io.SectionReader) error {
+	whole, err := io.ReadAll(io.NewSectionReader(body, 0, body.Size())) // as in Put
+	if err != nil {
+		return failed(Put, name, err)
+	}
+	return f.write(ctx, Put, name, func(ctx context.Context) error {
+		return storage.Overwrite(ctx, f.inner, name, storage.Body(whole))
+	}, func(context.Context) error { return failed(Put, name, ErrFault) })
+}
+
 // Delete implements storage.Store.
 func (f *Faulty) Delete(ctx context.Context, name string) error {
 	return f.write(ctx, Delete, name, func(ctx context.Context) error { return f.inner.Delete(ctx, name) }, nil)

@@ -73,6 +73,19 @@ func (m *Memory) Put(ctx context.Context, name string, body *io.SectionReader) e
 	return nil
 }
 
+// Overwrite is storage.Overwrite.
+func (m *Memory) Overwrite(ctx context.Context, name string, body *io.SectionReader) error {
+	if err := errors.Join(storage.CheckName(name), ctx.Err()); err != nil {
+		return err
+	}
+	b, err := io.ReadAll(io.NewSectionReader(body, 0, body.Size()))
+	if err != nil {
+		return fmt.Errorf("object %s: %w", name, err)
+	}
+	m.Replace(name, b)
+	return nil
+}
+
 // object returns the bytes of an object, which are not to be changed.
 func (m *Memory) object(ctx context.Context, name string) ([]byte, error) {
 	if err := errors.Join(storage.CheckName(name), ctx.Err()); err != nil {

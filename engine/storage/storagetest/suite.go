@@ -46,6 +46,7 @@ func Suite(t *testing.T, empty func(t *testing.T) Place) {
 		{"List stops when it is told to", listStops},
 		{"Delete removes, and what is not there is no error", deletes},
 		{"a deleted name can be created again", createAgain},
+		{"an object is overwritten by who asks for it", overwrites},
 		{"what is not there is ErrNotFound", notFound},
 		{"a name that no object can have is ErrName", badNames},
 		{"the longest name works", longName},
@@ -304,6 +305,26 @@ func createAgain(t *testing.T, place Place) {
 		if err := place().Delete(t.Context(), "keys/a"); err != nil {
 			t.Fatal(err)
 		}
+	}
+}
+
+// overwrites has a repair's road: longer, shorter, and where nothing is.
+func overwrites(t *testing.T, place Place) {
+	put(t, place(), "devices/a/card", "the first")
+	for _, content := range []string{"another that is longer", "short", "short"} {
+		if err := storage.Overwrite(t.Context(), place(), "devices/a/card", storage.Body([]byte(content))); err != nil {
+			t.Fatalf("Overwrite: %v", err)
+		}
+		wantContent(t, place(), "devices/a/card", content)
+	}
+	if err := storage.Overwrite(t.Context(), place(), "devices/b/card", storage.Body([]byte("new"))); err != nil {
+		t.Fatalf("Overwrite where nothing is: %v", err)
+	}
+	wantContent(t, place(), "devices/b/card", "new")
+	wantNames(t, place(), "", "devices/a/card", "devices/b/card")
+	err := place().Put(t.Context(), "devices/a/card", storage.Body([]byte("other")))
+	if !errors.Is(err, storage.ErrExists) {
+		t.Errorf("Put over it: %v, want ErrExists", err)
 	}
 }
 
