@@ -24,7 +24,7 @@ const (
 	// defaultOverlay bounds what an overlay takes in memory to some MiB.
 	defaultOverlay = 512 << 10
 	// cacheSize is how many bytes of pages of tables are kept in memory.
-	cacheSize = 1 << 20
+	cacheSize = 2 << 20
 	overlayDB = "overlay.db"
 	tableEnd  = ".table"
 )

@@ -67,6 +67,7 @@ func (c *Cache) evict() {
 			continue
 		}
 		c.drop(c.hand)
+		c.hand++ // what takes its place came last: it is not the next to go
 		return
 	}
 }

@@ -231,8 +231,9 @@ func (t *Table) Get(key []byte) (value []byte, known bool, err error) {
 // may reports whether a filter has a key, or seems to.
 func (t *Table) may(filter span, key []byte) (bool, error) {
 	h := hash(key)
-	at := filter.offset + uint64(blockOf(h, int(filter.size))*blockSize)
-	block, err := t.read(at, blockSize)
+	n := blockOf(h, int(filter.size))
+	at := filter.offset + uint64(n*blockSize)
+	block, err := t.block(filter, n)
 	if err != nil {
 		return false, err
 	}
@@ -245,6 +246,24 @@ func (t *Table) may(filter span, key []byte) (bool, error) {
 		}
 	}
 	return true, nil
+}
+
+// block is a block of a filter. It is read, and kept, together with those
+// beside it: keys that are asked for one after the other are most often near
+// each other, and so are their filters.
+func (t *Table) block(filter span, n int) ([]byte, error) {
+	first := n / readBlocks * readBlocks
+	at := filter.offset + uint64(first*blockSize)
+	p := t.cache.get(t, at)
+	if p == nil {
+		b, err := t.read(at, min(readBlocks, int(filter.size)-first)*blockSize)
+		if err != nil {
+			return nil, err
+		}
+		p = &page{b: b}
+		t.cache.put(t, at, p, len(b))
+	}
+	return p.b[(n-first)*blockSize:][:blockSize], nil
 }
 
 // Verify reads the whole table and returns ErrDamaged if anything in it is not

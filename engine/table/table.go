@@ -53,6 +53,7 @@ const (
 	blockBits    = 8 * (blockSize - crcSize)
 	keysPerBlock = 40
 	probes       = 6
+	readBlocks   = 64 // are read at once
 	crcSize      = 4
 )
 

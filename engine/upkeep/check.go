@@ -19,8 +19,11 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"strings"
 	"sync"
 	"time"
+
+	"golang.org/x/sync/errgroup"
 
 	"holm.example/engine/catalog"
 	"holm.example/engine/seal"
@@ -80,11 +83,13 @@ type check struct {
 	report *Report
 	known  map[vault.PackID]BadPack // Bad of the request
 
-	mu       sync.Mutex // guards report, told and repaired while packs are checked
+	mu       sync.Mutex // guards report, told and repaired
 	told     time.Time
 	repaired map[string]bool // objects that parity made good
 
-	small []smallFile // of the segment that is being checked
+	// Of the segment that is being checked.
+	entries int64
+	small   []smallFile
 }
 
 func newCheck(ctx context.Context, q Request, v *vault.Vault) *check {
@@ -97,9 +102,6 @@ func newCheck(ctx context.Context, q Request, v *vault.Vault) *check {
 // of the catalog or of the context; damage is in the report.
 func Check(ctx context.Context, q Request) (*Report, error) {
 	c := newCheck(ctx, q, q.Vault)
-	if err := q.Catalog.Verify(ctx); err != nil {
-		return c.report, err
-	}
 	for _, err := range q.Vault.CheckConfig(ctx) {
 		if err := c.found("vault.json", err); err != nil {
 			return c.report, err
@@ -115,10 +117,16 @@ func Check(ctx context.Context, q Request) (*Report, error) {
 			return c.report, err
 		}
 	}
-	if err := c.journals(); err != nil {
-		return c.report, err
-	}
-	return c.report, c.allPacks()
+	// Journals are one chain, and packs are many: they are checked at the same
+	// time. What a damaged catalog made of that does not count.
+	group, all := errgroup.WithContext(ctx)
+	c.ctx = all
+	group.Go(func() error { return q.Catalog.Verify(all) })
+	group.Go(c.journals)
+	group.Go(c.allPacks)
+	err := group.Wait()
+	slices.SortStableFunc(c.report.Problems, func(a, b Problem) int { return strings.Compare(a.Object, b.Object) })
+	return c.report, err
 }
 
 // repairable records damage that parity makes good.
@@ -137,12 +145,15 @@ func (c *check) found(object string, err error) error {
 		return nil
 	}
 	if errors.Is(err, vault.ErrDamaged) || errors.Is(err, vault.ErrNewer) {
+		c.mu.Lock()
+		defer c.mu.Unlock()
 		c.report.Problems = append(c.report.Problems, Problem{object, err})
 		return nil
 	}
 	return err
 }
 
+// tell needs the lock.
 func (c *check) tell(object string) {
 	if c.Progress == nil {
 		return
@@ -174,7 +185,7 @@ func (c *check) journals() error {
 			}
 			err = fmt.Errorf("%w, with a journal: %w", err, vault.ErrDamaged)
 		}
-		c.report.Devices++
+		c.count(vault.JournalPrefix(id), func(r *Report) { r.Devices++ })
 		gap := err != nil
 		if err := c.found(vault.JournalPrefix(id), err); err != nil {
 			return err
@@ -191,7 +202,9 @@ func (c *check) journals() error {
 		name := vault.SegmentName(id, max(last, 1))
 		if ends[id] < last && !c.reported(vault.JournalPrefix(id)) {
 			err := fmt.Errorf("%s: %w: %w", name, ErrMissing, vault.ErrDamaged)
-			c.report.Problems = append(c.report.Problems, Problem{name, err})
+			if err := c.found(name, err); err != nil {
+				return err
+			}
 		}
 	}
 	return nil
@@ -227,6 +240,8 @@ func (c *check) seen() (map[seal.ID]map[uint64][]seal.Hash, error) {
 }
 
 func (c *check) reported(object string) bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
 	return slices.ContainsFunc(c.report.Problems, func(p Problem) bool { return p.Object == object })
 }
 
@@ -244,7 +259,6 @@ func (c *check) journal(id seal.ID, seen map[uint64][]seal.Hash) (vault.Head, er
 	head := vault.Head{Device: id, Hash: card.Hash}
 	for {
 		name := vault.SegmentName(id, head.Seq+1)
-		c.tell(name)
 		s, err := c.Vault.ReadSegment(c.ctx, card, head.Seq+1)
 		if errors.Is(err, storage.ErrNotFound) && !errors.Is(err, vault.ErrDamaged) {
 			break
@@ -260,7 +274,6 @@ func (c *check) journal(id seal.ID, seen map[uint64][]seal.Hash) (vault.Head, er
 				return head, fmt.Errorf("%s: a device has seen another segment there: %w", name, vault.ErrDamaged)
 			}
 		}
-		c.report.Segments++
 		added := map[seal.ID]bool{} // packs that the segment has named
 		err = s.Each(func(_ int, op vault.Operation) error {
 			if s.Seq > folded.Head.Seq { // its device goes on: the catalog lacks what this refers to
@@ -278,6 +291,8 @@ func (c *check) journal(id seal.ID, seen map[uint64][]seal.Hash) (vault.Head, er
 		if err == nil {
 			err = c.smallFiles(name)
 		}
+		c.count(name, func(r *Report) { r.Segments, r.Entries = r.Segments+1, r.Entries+c.entries })
+		c.entries = 0
 		if err != nil {
 			return head, err
 		}
@@ -313,7 +328,7 @@ func (c *check) operation(segment string, op vault.Operation) error {
 	if !ok {
 		return nil
 	}
-	c.report.Entries++
+	c.entries++
 	if put.Kind != vault.KindFile {
 		return nil
 	}

@@ -6,8 +6,6 @@ import (
 	"fmt"
 	"iter"
 	"runtime"
-	"slices"
-	"strings"
 
 	"golang.org/x/sync/errgroup"
 
@@ -72,7 +70,7 @@ func (c *check) allPacks() error {
 	if err != nil {
 		return err
 	}
-	c.report.Chunks = count
+	c.count(vault.PacksPrefix, func(r *Report) { r.Chunks = count })
 	c.known = map[vault.PackID]BadPack{}
 	for _, b := range c.Bad {
 		c.known[b.ID] = b
@@ -103,8 +101,7 @@ func (c *check) allPacks() error {
 	if err == nil {
 		err = l.rest()
 	}
-	c.report.DeadPacks = l.extra
-	slices.SortStableFunc(c.report.Problems, func(a, b Problem) int { return strings.Compare(a.Object, b.Object) })
+	c.count(vault.PacksPrefix, func(r *Report) { r.DeadPacks = l.extra })
 	if err == nil {
 		err = c.settleBad()
 	}
@@ -121,10 +118,12 @@ func (c *check) onePack(ctx context.Context, p *vault.Pack, size int64, listed b
 	if err == nil && bad.Depth > 0 && !(bad.Repairable && c.mended(name)) {
 		err = bad.earlier()
 	}
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	if bad.Depth > 0 && len(c.report.Bad) < MaxBad {
-		c.report.Bad = append(c.report.Bad, bad)
+	if bad.Depth > 0 {
+		c.count(name, func(r *Report) {
+			if len(r.Bad) < MaxBad {
+				r.Bad = append(r.Bad, bad)
+			}
+		})
 	}
 	return c.found(name, err)
 }
