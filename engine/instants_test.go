@@ -43,18 +43,17 @@ type files map[string][]byte
 func take(dir string) (files, error) {
 	tree := files{}
 	err := filepath.WalkDir(dir, func(path string, d fs.DirEntry, err error) error {
-		if err != nil || d.IsDir() {
-			return err
+		if err == nil && !d.IsDir() {
+			var content []byte
+			if content, err = os.ReadFile(path); err == nil {
+				tree[strings.TrimPrefix(path, dir+string(filepath.Separator))] = content
+			}
 		}
-		rel, err := filepath.Rel(dir, path)
-		if err == nil {
-			tree[rel], err = os.ReadFile(path)
+		if errors.Is(err, fs.ErrNotExist) {
+			err = nil // removed meanwhile, or not made yet
 		}
 		return err
 	})
-	if errors.Is(err, fs.ErrNotExist) {
-		err = nil // removed meanwhile, or not made yet
-	}
 	return tree, err
 }
 

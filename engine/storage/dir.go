@@ -22,6 +22,10 @@ import (
 const (
 	dirMode  fs.FileMode = 0o700
 	fileMode fs.FileMode = 0o600
+
+	// putAttempts is how often a Put begins from which somebody takes away
+	// what it has made.
+	putAttempts = 3
 )
 
 // Dir is a store in a directory of a local or mounted file system.
@@ -97,25 +101,36 @@ func (d *Dir) Put(ctx context.Context, name string, body *io.SectionReader) erro
 	if err := errors.Join(CheckName(name), ctx.Err()); err != nil {
 		return err
 	}
-	if _, err := os.Stat(d.root); err != nil {
-		return unreachable(d.root, err) // never make a vault on an unmounted disk
-	}
 	full := d.path(name)
 	if _, err := os.Lstat(full); err == nil {
 		return fmt.Errorf("object %s: %w", name, ErrExists)
 	}
+	var err error
+	for range putAttempts {
+		if _, err := os.Stat(d.root); err != nil {
+			return unreachable(d.root, err) // never make a vault on an unmounted disk
+		}
+		if err = d.create(ctx, full, body); !errors.Is(err, fs.ErrNotExist) {
+			break
+		}
+		d.forget()
+	}
+	return d.wrap(name, err)
+}
+
+// create makes a file, and the directories that it needs. fs.ErrNotExist says
+// that somebody has removed one of them, or, a copy of this machine that
+// tidies up, the temporary file.
+func (d *Dir) create(ctx context.Context, full string, body *io.SectionReader) error {
 	if err := d.makeDir(filepath.Dir(full)); err != nil {
-		return d.wrap(name, err)
+		return err
 	}
 	err := link(full, body)
 	if errors.Is(err, errors.ErrUnsupported) {
 		src := io.NewSectionReader(body, 0, body.Size())
 		err = durable.CreateFrom(full, contextReader{ctx, src}, fileMode)
 	}
-	if errors.Is(err, fs.ErrNotExist) {
-		d.forget() // somebody removed a directory; the next Put makes it again
-	}
-	return d.wrap(name, err)
+	return err
 }
 
 // Overwrite is Overwrite of this package.

@@ -1,10 +1,12 @@
 package storage
 
 import (
+	"io"
 	"io/fs"
 	"os"
 	"path/filepath"
 	"slices"
+	"strings"
 	"testing"
 )
 
@@ -53,11 +55,52 @@ func TestDirectoryThatIsRemovedMeanwhileIsMadeAgain(t *testing.T) {
 	if err := os.RemoveAll(filepath.Join(root, "keys")); err != nil {
 		t.Fatal(err)
 	}
-	// The first Put finds out, and may be done again.
-	if err := d.Put(t.Context(), "keys/b", Body(nil)); err == nil {
-		t.Error("an object was put into a directory that is not there")
-	}
 	if err := d.Put(t.Context(), "keys/b", Body(nil)); err != nil {
-		t.Errorf("the second Put: %v", err)
+		t.Errorf("Put into a directory that is gone: %v", err)
+	}
+	if got, err := d.Get(t.Context(), "keys/b", 1); err != nil || len(got) != 0 {
+		t.Errorf("it holds %q, %v", got, err)
+	}
+}
+
+// taking takes away the file that a Put is writing when it has read the body.
+type taking struct {
+	t    *testing.T
+	dir  string
+	left int
+}
+
+func (r *taking) ReadAt(b []byte, at int64) (int, error) {
+	list, err := os.ReadDir(r.dir)
+	if err != nil {
+		r.t.Fatal(err)
+	}
+	if r.left > 0 && len(list) > 0 {
+		r.left--
+		for _, e := range list {
+			if err := os.Remove(filepath.Join(r.dir, e.Name())); err != nil {
+				r.t.Fatal(err)
+			}
+		}
+	}
+	return strings.NewReader("content").ReadAt(b, at)
+}
+
+// A copy of this machine tidies up what it takes for left by a killed Put.
+func TestPutWhoseTemporaryFileIsTakenAwayBeginsAgain(t *testing.T) {
+	root := t.TempDir()
+	d, err := OpenDir(root)
+	if err != nil {
+		t.Fatal(err)
+	}
+	body := &taking{t, filepath.Join(root, "keys"), 1}
+	if err := d.Put(t.Context(), "keys/a", io.NewSectionReader(body, 0, 7)); err != nil || body.left > 0 {
+		t.Errorf("Put: %v", err)
+	}
+	if got, err := d.Get(t.Context(), "keys/a", 7); err != nil || string(got) != "content" {
+		t.Errorf("it holds %q, %v", got, err)
+	}
+	if body.left = putAttempts; d.Put(t.Context(), "keys/b", io.NewSectionReader(body, 0, 7)) == nil {
+		body.t.Error("a Put succeeds although its file goes each time")
 	}
 }
