@@ -11,6 +11,7 @@ import (
 	"holm.example/engine/backup"
 	"holm.example/engine/catalog"
 	"holm.example/engine/seal"
+	"holm.example/engine/storage"
 	"holm.example/engine/upkeep"
 	"holm.example/engine/vault"
 )
@@ -85,8 +86,12 @@ func (e *Engine) renew(ctx context.Context, report *CheckReport) error {
 		done := false
 		if errors.Is(p.Err, ErrRepairable) {
 			var err error
-			if done, err = e.vault.Renew(ctx, p.Path); err != nil && !errors.Is(err, ErrDamaged) {
-				return err
+			done, err = e.vault.Renew(ctx, p.Path)
+			if errors.Is(err, storage.ErrUnreachable) || ctx.Err() != nil {
+				return errors.Join(ctx.Err(), err)
+			}
+			if err != nil && !errors.Is(err, ErrDamaged) {
+				p.Err = fmt.Errorf("%w; storing it again: %w", p.Err, err)
 			}
 		}
 		if done {

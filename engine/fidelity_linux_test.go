@@ -232,3 +232,36 @@ func TestSocketOfAnOlderVersionIsRestoredAndTheNextBackupHasItNoMore(t *testing.
 	}
 	s.clean(s.data)
 }
+
+// Holes are asked for while the file is read: that must not move the reading.
+func TestSparseFilesComeBackWhereverTheirHolesAre(t *testing.T) {
+	const mib = 1 << 20
+	for name, data := range map[string][]int64{ // offsets of one MiB of noise each; the rest are holes
+		"a short hole first":           {mib},
+		"data, a hole, data":           {0, mib, 2 * mib, 4 * mib, 5 * mib, 6 * mib},
+		"data and holes in turn":       {0, 2 * mib, 4 * mib, 6 * mib, 8 * mib, 10 * mib},
+		"data, then a hole to the end": {0, mib, 2 * mib},
+		"much data, a hole, much data": {0, mib, 2 * mib, 3 * mib, 4 * mib, 5 * mib, 12 * mib, 13 * mib, 14 * mib, 15 * mib},
+	} {
+		t.Run(name, func(t *testing.T) {
+			s := newScene(t)
+			f, err := os.Create(filepath.Join(s.src, "sparse"))
+			if err != nil {
+				t.Fatal(err)
+			}
+			for i, at := range data {
+				if _, err := f.WriteAt(noise(uint64(i), mib), at); err != nil {
+					t.Fatal(err)
+				}
+			}
+			if err := errors.Join(f.Truncate(16*mib), f.Close()); err != nil {
+				t.Fatal(err)
+			}
+			if blocks(t, f.Name()) >= 16*mib {
+				t.Skip("this file system keeps no holes")
+			}
+			s.backup(s.data)
+			sameTrees(t, image(t, s.src), image(t, s.restore(s.data, "")))
+		})
+	}
+}

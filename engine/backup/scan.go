@@ -316,8 +316,10 @@ func (s *scanner) Visit(dir *source.Dir, path string, e source.Entry) error {
 	}
 	node := nodeOf(e)
 	list, err := dir.Attributes(e.Name)
-	if s.vanished(path, err, known) {
-		return nil
+	if errors.Is(err, fs.ErrNotExist) { // which it is without /proc, too
+		if _, gone := dir.Lstat(e.Name); s.vanished(path, gone, known) {
+			return nil
+		}
 	}
 	s.report.Others++
 	s.describe(path, &node, e, list, err)
@@ -435,6 +437,7 @@ func (s *scanner) read(dir *source.Dir, path, name string) (node vault.Node, err
 			if changed, err = r.Changed(); err != nil {
 				err = &readError{err}
 			}
+			changed = changed || e.Sparse && node.SizeBytes != uint64(e.Size)
 		}
 		if closeErr := r.Close(); err == nil && closeErr != nil {
 			err = &readError{closeErr}
@@ -466,6 +469,9 @@ func (s *scanner) chunks(r *source.Reader) (size uint64, err error) {
 	s.cutter.Reset(r)
 	s.list.reset()
 	sparse := r.Entry().Sparse
+	if sparse { // asking for holes moves the place where Read goes on
+		s.cutter.Reset(io.NewSectionReader(r, 0, math.MaxInt64))
+	}
 	for {
 		if sparse {
 			n, err := s.hole(r, int64(size))
@@ -519,6 +525,9 @@ func (s *scanner) hole(r *source.Reader, offset int64) (n int64, err error) {
 		s.zeroes = len(content)
 	}
 	for ; left >= maximum; left -= int64(s.zeroes) {
+		if err := errors.Join(s.ctx.Err(), s.stopped()); err != nil {
+			return 0, err
+		}
 		if err := s.list.add(s.ctx, s.zero); err != nil {
 			return 0, err
 		}

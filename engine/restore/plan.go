@@ -75,7 +75,7 @@ type plan struct {
 // add plans the content of a file.
 func (p *plan) add(g goal) error {
 	f := &file{goal: g}
-	first := len(p.pieces)
+	pieces := 0 // of the file: those that come first may be written already
 	if p.files == nil {
 		p.files = map[*file]struct{}{}
 	}
@@ -83,6 +83,7 @@ func (p *plan) add(g goal) error {
 	err := p.run.Catalog.EachChunk(p.run.ctx, p.run.Vault, &g.entry.Node, func(id seal.Hash, at catalog.Address, offset uint64) error {
 		p.pieces = append(p.pieces, piece{id: id, at: at, file: f, offset: int64(offset)})
 		f.left++
+		pieces++
 		if len(p.pieces) >= maxPieces {
 			return p.flush()
 		}
@@ -96,7 +97,7 @@ func (p *plan) add(g goal) error {
 	}
 	f.planned = true
 	f.entry.Chunks.IDs = nil
-	if f.left == 1 && first+1 == len(p.pieces) && !f.over && f.entry.Meta.LinkGroup == (seal.ID{}) {
+	if f.left == 1 && pieces == 1 && !f.over && f.entry.Meta.LinkGroup == (seal.ID{}) {
 		f.single = true
 		delete(p.files, f)
 	}

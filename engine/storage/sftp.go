@@ -490,15 +490,12 @@ func (se *session) publish(temporary, name string) error {
 }
 
 // replace gives a temporary file its name, whatever has that. A server without
-// the extension for it takes the other away first.
+// the extension for it cannot do that at once.
 func (se *session) replace(temporary, name string) error {
-	if _, can := se.HasExtension(renameExtension); can {
-		return se.PosixRename(temporary, name)
+	if _, can := se.HasExtension(renameExtension); !can {
+		return fmt.Errorf("%s: %w", renameExtension, errors.ErrUnsupported)
 	}
-	if err := se.Remove(name); err != nil && !errors.Is(err, fs.ErrNotExist) {
-		return err
-	}
-	return se.Rename(temporary, name)
+	return se.PosixRename(temporary, name)
 }
 
 // taken returns ErrExists once the name that is there is durable: whoever made

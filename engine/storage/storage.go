@@ -225,17 +225,15 @@ func Tidy(ctx context.Context, s Store, name string, before time.Time) error {
 // none is: a reader sees one of the two, whole, and after a power cut it is one
 // of the two. Only a repair may ask for it, with the bytes that the object had
 // when it was whole: then it does not matter who comes last. A store that
-// cannot do it at once removes the object first.
+// cannot do it at once returns errors.ErrUnsupported.
 func Overwrite(ctx context.Context, s Store, name string, body *io.SectionReader) error {
-	if o, ok := s.(interface {
+	o, ok := s.(interface {
 		Overwrite(ctx context.Context, name string, body *io.SectionReader) error
-	}); ok {
-		return o.Overwrite(ctx, name, body)
+	})
+	if !ok {
+		return fmt.Errorf("object %s: overwriting: %w", name, errors.ErrUnsupported)
 	}
-	if err := s.Delete(ctx, name); err != nil {
-		return err
-	}
-	return s.Put(ctx, name, body)
+	return o.Overwrite(ctx, name, body)
 }
 
 // Close ends the connections of a store, if it has any.

@@ -18,7 +18,7 @@ func (c *check) afterGap(id seal.ID, first, last uint64) error {
 	}
 	for seq := first; seq <= last; seq++ {
 		name := vault.SegmentName(id, seq)
-		c.tell(name)
+		c.count(name, func(*Report) {})
 		_, err := c.Vault.ReadSegment(c.ctx, card, seq)
 		if errors.Is(err, storage.ErrNotFound) && !errors.Is(err, vault.ErrDamaged) {
 			err = fmt.Errorf("%s: %w: %w", name, ErrMissing, vault.ErrDamaged)

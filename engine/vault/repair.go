@@ -221,9 +221,11 @@ func (v *Vault) CheckTail(ctx context.Context, p *Pack) error {
 }
 
 // Renew stores a card or a segment again under its name, in one step, with the bytes that it had: what parity made good of it, verified, and a new tail. It
-// reports whether the name is that of one.
+// reports whether it did: not if the name is that of no such object, or the damage does not show a second time.
 func (v *Vault) Renew(ctx context.Context, name string) (done bool, err error) {
 	var body []byte
+	damaged := false
+	v = v.Strict(func(object string, _ error) { damaged = damaged || object == name })
 	if device, seq, err := ParseSegmentName(name); err == nil {
 		card, err := v.ReadCard(ctx, device)
 		if err != nil {
@@ -237,6 +239,9 @@ func (v *Vault) Renew(ctx context.Context, name string) (done bool, err error) {
 			return false, err
 		}
 	} else {
+		return false, nil
+	}
+	if !damaged {
 		return false, nil
 	}
 	whole, err := v.Whole(body)
