@@ -265,3 +265,20 @@ func TestSparseFilesComeBackWhereverTheirHolesAre(t *testing.T) {
 		})
 	}
 }
+
+// A restore plans so many pieces before it reads them: a file that ends just
+// behind that is one file all the same.
+func TestFileThatEndsWhereAPlanIsFullIsRestoredAsOne(t *testing.T) {
+	const planned, size = 8192, 4096 // pieces of a plan; bytes of the largest chunk here
+	for _, chunks := range []int64{planned - 1, planned, planned + 1, 2*planned + 1} {
+		t.Run(fmt.Sprint(chunks, " chunks"), func(t *testing.T) {
+			s := newScene(t)
+			f, err := os.Create(filepath.Join(s.src, "hole"))
+			if err := errors.Join(err, f.Truncate(chunks*size), f.Close()); err != nil {
+				t.Fatal(err)
+			}
+			s.backup(s.data)
+			sameTrees(t, image(t, s.src), image(t, s.restore(s.data, "")))
+		})
+	}
+}
