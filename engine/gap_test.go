@@ -227,3 +227,26 @@ func TestNoBackupGoesOnAfterAGapInItsOwnJournal(t *testing.T) {
 		t.Errorf("the store holds %q, before %q", after, before)
 	}
 }
+
+// What a store lists is not what a device wrote: one name must not keep a
+// reader busy for ever, nor fill its memory.
+func TestObjectWithAHugeNumberInAJournalIsOneProblem(t *testing.T) {
+	store := &storagetest.Memory{}
+	s := newSceneOf(t, func(storage.Store) storage.Store { return store }, false)
+	s.write("a", noise(1, 300))
+	s.backup(s.data)
+	for _, name := range store.Names() {
+		if device, seq, err := vault.ParseSegmentName(name); err == nil && seq == 1 {
+			store.Replace(vault.SegmentName(device, 9_999_999_999_999_999), []byte("stray"))
+		}
+	}
+	if problems := s.check(s.data, true); len(problems) < 1 || len(problems) > 3 {
+		t.Errorf("check finds %v", problems)
+	}
+	s.with(s.data, func(e *Engine) {
+		list, err := e.Snapshots(t.Context())
+		if err != nil || len(list) != 1 || list[0].Incomplete != "" {
+			t.Errorf("snapshots: %+v, %v", list, err)
+		}
+	})
+}

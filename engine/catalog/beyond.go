@@ -30,18 +30,29 @@ func unreadable(err error) bool {
 }
 
 // passGap moves the head of a journal to the segment before the next one that
-// is readable, if there is one up to last, and adds the packs that lie in
-// between. The head gets the hash that the next segment gives.
-func (c *Catalog) passGap(ctx context.Context, v *vault.Vault, d *Device, last uint64) (passed bool, err error) {
-	for lost := d.Head.Seq + 1; lost <= last; lost++ {
-		if err := c.addPacks(ctx, v, d, lost); err != nil {
-			return false, err
+// is readable, if there is one, and adds the packs that lie in between. The
+// head gets the hash that the next segment gives. It goes by what is listed:
+// the number of a name says nothing about how many there are.
+func (c *Catalog) passGap(ctx context.Context, v *vault.Vault, d *Device) (passed bool, err error) {
+	last := d.Head.Seq + 1
+	for o, err := range v.Store.List(ctx, vault.JournalPrefix(d.Head.Device)) {
+		if err != nil {
+			return false, fmt.Errorf("listing the journal: %w", err)
 		}
-		next, err := v.ReadSegment(ctx, &d.Card, lost+1)
+		_, seq, err := vault.ParseSegmentName(o.Name)
+		if err != nil || seq < d.Head.Seq+2 {
+			continue
+		}
+		last = seq
+		next, err := v.ReadSegment(ctx, &d.Card, seq)
 		if unreadable(err) || errors.Is(err, storage.ErrNotFound) {
 			continue
 		}
 		if err != nil {
+			return false, err
+		}
+		lost := seq - 1
+		if err := c.addPacks(ctx, v, d, lost); err != nil {
 			return false, err
 		}
 		d.Head.Seq, d.Head.Hash = lost, next.Previous
@@ -52,18 +63,19 @@ func (c *Catalog) passGap(ctx context.Context, v *vault.Vault, d *Device, last u
 			return put(t, bucketDevices, d.Head.Device[:], d.format())
 		})
 	}
-	return false, nil
+	return false, c.addPacks(ctx, v, d, last)
 }
 
-// addPacks adds the packs of a segment that cannot be read, as far as they are
-// whole: their trailers say what the segment said of them.
-func (c *Catalog) addPacks(ctx context.Context, v *vault.Vault, d *Device, seq uint64) error {
-	for o, err := range v.Store.List(ctx, vault.PacksOfSeq(d.Head.Device, seq)) {
+// addPacks adds the packs of the segments after the head, up to last, that
+// cannot be read, as far as they are whole: their trailers say what the
+// segments said of them.
+func (c *Catalog) addPacks(ctx context.Context, v *vault.Vault, d *Device, last uint64) error {
+	for o, err := range v.Store.List(ctx, vault.PacksOf(d.Head.Device)) {
 		if err != nil {
 			return fmt.Errorf("listing packs: %w", err)
 		}
 		id, err := vault.ParsePackName(o.Name)
-		if err != nil {
+		if err != nil || id.Seq <= d.Head.Seq || id.Seq > last {
 			continue
 		}
 		add, err := v.ReadTrailer(ctx, id, o.SizeBytes)

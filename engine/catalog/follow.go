@@ -182,7 +182,7 @@ func (c *Catalog) followOne(ctx context.Context, v *vault.Vault, j vault.Journal
 			err = c.Fold(s)
 		}
 		if beyond && unreadable(err) {
-			passed, passErr := c.passGap(ctx, v, &d, j.Last)
+			passed, passErr := c.passGap(ctx, v, &d)
 			if passErr != nil {
 				return folded, passErr
 			}

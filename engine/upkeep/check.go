@@ -191,7 +191,7 @@ func (c *check) journals() error {
 			return err
 		}
 		if gap {
-			if err := c.afterGap(id, end.Seq+2, j.Last); err != nil {
+			if err := c.afterGap(id, end.Seq+2); err != nil {
 				return err
 			}
 		}

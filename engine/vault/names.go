@@ -32,10 +32,11 @@ func (p PackID) Name() string {
 	return PacksOfSeq(p.Device, p.Seq) + hex.EncodeToString(p.Random[:])
 }
 
+// PacksOf is the prefix of the names of all packs of a device.
+func PacksOf(device seal.ID) string { return PacksPrefix + hex.EncodeToString(device[:]) + "/" }
+
 // PacksOfSeq is the prefix of the names of all packs of one transaction.
-func PacksOfSeq(device seal.ID, seq uint64) string {
-	return PacksPrefix + hex.EncodeToString(device[:]) + "/" + shard(seq) + "-"
-}
+func PacksOfSeq(device seal.ID, seq uint64) string { return PacksOf(device) + shard(seq) + "-" }
 
 // ParsePackName is the inverse of PackID.Name.
 func ParsePackName(name string) (PackID, error) {
