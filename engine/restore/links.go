@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io/fs"
 
+	"holm.example/engine/catalog"
 	"holm.example/engine/seal"
 	"holm.example/engine/source"
 	"holm.example/internal/durable"
@@ -14,33 +15,51 @@ import (
 // maxLinks is how many names wait for their file.
 const maxLinks = 4096
 
-// links makes hard links of the entries of one link group. Which groups were
-// restored, the file system remembers, not we: the first file of a group gets
-// another name in a directory that is removed at the end, and each further
+// links makes hard links of the entries of one link group that are the same
+// file in all else, too. Which files were restored, the file system remembers,
+// not we: the first entry of a file gets another name in a directory that is removed at the end, and each further
 // name is made from that one. So memory does not grow with the number of
 // links. What a killed run left, the next one into the target removes.
 type links struct {
 	run     *run
 	dir     string               // of the other names; empty: not made yet
-	planned map[seal.ID]struct{} // groups whose first file is in the plan
+	planned map[seal.ID]struct{} // files, by fileOf, whose first entry is in the plan
 	waiting []goal               // names of those
+}
+
+// fileOf tells apart the files that entries of link groups are names of; it is
+// zero for any other entry. The group alone does not: the number of a device
+// can be that of another one after a reboot, and an inode is used again, so
+// entries from several scans, or of one, can have a group and no file in common.
+func fileOf(e *catalog.Entry) (id seal.ID) {
+	m := &e.Meta
+	if m.LinkGroup == (seal.ID{}) {
+		return id
+	}
+	b := fmt.Appendf(nil, "%x %d %o %d %d %d.%09d %q %d ", m.LinkGroup, e.SizeBytes, m.Mode, m.UID, m.GID,
+		m.ModTime.Seconds, m.ModTime.Nanoseconds, m.Attributes, e.Chunks.Level)
+	for _, chunk := range e.Chunks.IDs {
+		b = append(b, chunk[:]...)
+	}
+	sum := seal.Sum(b)
+	copy(id[:], sum[:])
+	return id
 }
 
 func (l *links) full() bool { return len(l.planned)+len(l.waiting) >= maxLinks }
 
-// name is the other name of a group's file.
-func (l *links) name(g *goal) string {
-	return l.dir + "/" + hex.EncodeToString(g.entry.Meta.LinkGroup[:])
-}
+// name is the other name of a file.
+func (l *links) name(g *goal) string { return l.dir + "/" + hex.EncodeToString(g.file[:]) }
 
-// file restores a file, as a link if its group was restored, or plans to.
+// file restores a file, as a link if it was restored by another name, or plans
+// to.
 func (r *run) file(g goal) error {
-	group := g.entry.Meta.LinkGroup
-	if group == (seal.ID{}) {
+	g.file = fileOf(&g.entry)
+	if g.file == (seal.ID{}) {
 		return r.plan.add(g)
 	}
 	l := &r.links
-	if _, ok := l.planned[group]; ok {
+	if _, ok := l.planned[g.file]; ok {
 		l.waiting = append(l.waiting, g)
 		if l.full() {
 			return r.plan.flush()
@@ -54,7 +73,7 @@ func (r *run) file(g goal) error {
 	if l.planned == nil {
 		l.planned = map[seal.ID]struct{}{}
 	}
-	l.planned[group] = struct{}{}
+	l.planned[g.file] = struct{}{}
 	return r.plan.add(g)
 }
 
@@ -89,7 +108,7 @@ func (l *links) link(g *goal) (done bool, err error) {
 	return done, err
 }
 
-// unbarred does something with a group's file that its flags can forbid: the
+// unbarred does something with such a file that its flags can forbid: the
 // first name that is complete has them already.
 func (l *links) unbarred(name string, do func() error) error {
 	err := do()
@@ -101,7 +120,7 @@ func (l *links) unbarred(name string, do func() error) error {
 
 // made notes a file that is complete, if it may have other names.
 func (l *links) made(g *goal) {
-	if g.entry.Meta.LinkGroup == (seal.ID{}) {
+	if g.file == (seal.ID{}) {
 		return
 	}
 	tree := l.run.tree
@@ -143,8 +162,8 @@ func (l *links) end() error {
 // errAgain ends the reading of a directory that some names are gone from.
 var errAgain = errors.New("read again")
 
-// remove removes such a directory. It may have as many names as there are link
-// groups: some are removed at a time, and the rest is read again.
+// remove removes such a directory. It may have as many names as there are files
+// with several: some are removed at a time, and the rest is read again.
 func (l *links) remove(dir string) error {
 	err := errAgain
 	for err == errAgain {
@@ -184,9 +203,9 @@ func (l *links) leftBehind(dir string) bool {
 	}
 	err := l.run.tree.SomeNames(dir, func(names []string) error {
 		for _, name := range names {
-			group, herr := hex.DecodeString(name)
+			id, herr := hex.DecodeString(name)
 			e, err := l.run.tree.Lstat(dir + "/" + name)
-			if herr != nil || err != nil || len(group) != len(seal.ID{}) || e.Kind != source.File || e.Links < 2 {
+			if herr != nil || err != nil || len(id) != len(seal.ID{}) || e.Kind != source.File || e.Links < 2 {
 				return errors.Join(fs.ErrInvalid, herr, err)
 			}
 		}

@@ -9,6 +9,7 @@ import (
 	"unicode/utf8"
 
 	"holm.example/engine/catalog"
+	"holm.example/engine/seal"
 	"holm.example/engine/source"
 	"holm.example/engine/vault"
 	"holm.example/internal/durable"
@@ -49,11 +50,12 @@ func (r *run) had(d dir, name string) (e source.Entry, ok bool) {
 // goal is an entry, no directory, that is being restored.
 type goal struct {
 	entry catalog.Entry
-	path  string // wanted
-	at    string // where it is made: path, another name for it, or a temporary one
-	over  bool   // at is temporary: path is replaced when all is done
-	made  bool   // there is something of ours at at
-	whole bool   // it has its metadata already
+	file  seal.ID // by fileOf, once it is to be restored
+	path  string  // wanted
+	at    string  // where it is made: path, another name for it, or a temporary one
+	over  bool    // at is temporary: path is replaced when all is done
+	made  bool    // there is something of ours at at
+	whole bool    // it has its metadata already
 }
 
 // begin makes an entry with do.

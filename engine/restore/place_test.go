@@ -102,4 +102,11 @@ func TestOwnersThatCannotBeSetAreToldOnceAndEverythingElseEachTime(t *testing.T)
 	if len(r.report.Problems) != 3 || r.report.Problems[1].Path != "b" || r.strangers != 1000 {
 		t.Errorf("problems %v, %d owners", r.report.Problems, r.strangers)
 	}
+	r = &run{report: &Report{}}
+	for range 2 {
+		r.refused("a", errors.Join(&fs.PathError{Op: "chmod", Path: "x", Err: source.ErrSetID}))
+	}
+	if len(r.report.Problems) != 1 || r.strangers != 2 || r.strange != source.ErrSetID {
+		t.Errorf("problems %v, %d owners, %v", r.report.Problems, r.strangers, r.strange)
+	}
 }

@@ -97,7 +97,7 @@ func (p *plan) add(g goal) error {
 	}
 	f.planned = true
 	f.entry.Chunks.IDs = nil
-	if f.left == 1 && pieces == 1 && !f.over && f.entry.Meta.LinkGroup == (seal.ID{}) {
+	if f.left == 1 && pieces == 1 && !f.over && f.file == (seal.ID{}) {
 		f.single = true
 		delete(p.files, f)
 	}

@@ -95,7 +95,7 @@ func Run(ctx context.Context, q Request) (*Report, error) {
 		r.plan.abandon()
 	}
 	if r.strangers > 1 {
-		r.problem("", fmt.Errorf("%d more like the first: %w", r.strangers-1, source.ErrOwner))
+		r.problem("", fmt.Errorf("%d more like the first: %w", r.strangers-1, r.strange))
 	}
 	return r.report, errors.Join(err, r.links.end())
 }
@@ -113,6 +113,7 @@ type run struct {
 
 	owners    source.Owners // under mu
 	strangers int           // entries whose owner could not be set; under mu
+	strange   error         // what the first of them lacks; under mu
 	links     links
 }
 
@@ -238,7 +239,7 @@ func (r *run) dress(at, path string, e catalog.Entry) {
 }
 
 // refused reports metadata that could not be set, if err says so. That owners
-// could not be set is told of the first entry, and then of all together: who
+// could not be set, or what goes with them, is told of the first entry, and then of all together: who
 // restores the files of others without the right to has that problem with each.
 func (r *run) refused(path string, err error) {
 	if err == nil {
@@ -248,6 +249,9 @@ func (r *run) refused(path string, err error) {
 		r.mu.Lock()
 		r.strangers++
 		n := r.strangers
+		if r.strange = source.ErrOwner; errors.Is(err, source.ErrSetID) {
+			r.strange = source.ErrSetID
+		}
 		r.mu.Unlock()
 		if n > 1 {
 			return
@@ -256,7 +260,8 @@ func (r *run) refused(path string, err error) {
 	r.problem(path, fmt.Errorf("restored, but not all of its metadata: %w", err))
 }
 
-// isOwner reports whether an error is source.ErrOwner and nothing else.
+// isOwner reports whether an error is source.ErrOwner or source.ErrSetID and
+// nothing else. A system has one of them only.
 func isOwner(err error) bool {
 	if all, ok := err.(interface{ Unwrap() []error }); ok {
 		for _, e := range all.Unwrap() {
@@ -266,7 +271,7 @@ func isOwner(err error) bool {
 		}
 		return true
 	}
-	return errors.Is(err, source.ErrOwner)
+	return errors.Is(err, source.ErrOwner) || errors.Is(err, source.ErrSetID)
 }
 
 // directory makes a directory, or enters the one that was there, and restores

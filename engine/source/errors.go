@@ -26,6 +26,9 @@ var (
 	// ErrOwner says that the owner of a file could not be set, for want of a
 	// right, and everything else was.
 	ErrOwner = errors.New("the owner takes the right to restore files (SeRestorePrivilege), the rest of the security descriptor is set")
+	// ErrSetID says that a file was not given its SetUID or SetGID bit, because
+	// its owner or group is not the one that the bit is for.
+	ErrSetID = errors.New("it has another owner or group here, and so not the setuid or setgid bit")
 	// ErrTime says that the file system took another modification time than
 	// it was given, the nearest that it can hold.
 	ErrTime = errors.New("the file system cannot hold the modification time")

@@ -17,8 +17,13 @@ func (t *Tree) Finish(f *NewFile, _ string, e Entry) (refused, err error) {
 		mode &^= SetUID | SetGID
 	}
 	problems = append(problems, setAttributes(&e, false, func(name string, value []byte) error { return unix.Fsetxattr(f.fd, name, value, 0) }))
-	if mode != e.Mode&ModeMask || mode != f.is.mode {
-		problems = append(problems, failed("chmod", f.name, unix.Fchmod(f.fd, e.Mode&ModeMask)))
+	want, err := e.modeFor(func() (uint32, uint32, error) {
+		now, err := look(f.fd)
+		return now.uid, now.gid, err
+	})
+	problems = append(problems, failed("chmod", f.name, err))
+	if mode != want || mode != f.is.mode {
+		problems = append(problems, failed("chmod", f.name, unix.Fchmod(f.fd, want)))
 	}
 	problems = append(problems, setAttributes(&e, true, func(name string, value []byte) error { return unix.Fsetxattr(f.fd, name, value, 0) }))
 	problems = append(problems, failed("utimensat", f.name, utimes(f.fd, "", e.ModTime)))

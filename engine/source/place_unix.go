@@ -176,6 +176,31 @@ func (p *place) openFile(name string) (*NewFile, error) {
 	return &NewFile{fd: fd, name: name, is: given{known: true, mode: uint32(st.Mode) & ModeMask, uid: st.Uid, gid: st.Gid}}, nil
 }
 
+// modeFor is the mode of e for what was made of it. SetUID and SetGID lend the
+// rights of owner and group to everybody: what root lent, another who restores
+// it has not. So these are left out, with ErrSetID, unless now, asked after the
+// owner was set, says that owner and group are those of e.
+func (e *Entry) modeFor(now func() (uid, gid uint32, err error)) (mode uint32, err error) {
+	mode = e.Mode & ModeMask
+	if mode&(SetUID|SetGID) == 0 || e.Kind == Symlink {
+		return mode, nil
+	}
+	uid, gid, err := now()
+	if err != nil {
+		return mode &^ (SetUID | SetGID), err
+	}
+	if uid != e.UID {
+		mode &^= SetUID
+	}
+	if gid != e.GID {
+		mode &^= SetGID
+	}
+	if mode != e.Mode&ModeMask {
+		err = ErrSetID
+	}
+	return mode, err
+}
+
 // setMetadata sets what SetMetadata promises.
 func (p *place) setMetadata(name string, e Entry, own bool) error {
 	there, err := p.lstat(name)
@@ -192,8 +217,13 @@ func (p *place) setMetadata(name string, e Entry, own bool) error {
 		mode &^= SetUID | SetGID // the kernel may have taken them away
 	}
 	problems = append(problems, p.setAttributes(name, &e, false))
-	if e.Kind != Symlink && (mode != e.Mode&ModeMask || mode != there.Mode) {
-		problems = append(problems, failed("chmod", name, chmodAt(p.fd, name, e.Mode&ModeMask)))
+	want, err := e.modeFor(func() (uint32, uint32, error) {
+		now, err := p.lstat(name)
+		return now.UID, now.GID, err
+	})
+	problems = append(problems, failed("chmod", name, err))
+	if e.Kind != Symlink && (mode != want || mode != there.Mode) {
+		problems = append(problems, failed("chmod", name, chmodAt(p.fd, name, want)))
 	}
 	problems = append(problems, p.setAttributes(name, &e, true))
 	problems = append(problems, failed("utimensat", name, setModTime(p.fd, name, e.ModTime)))

@@ -8,6 +8,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"runtime"
 	"slices"
 	"strings"
 	"syscall"
@@ -260,6 +261,89 @@ func TestOwnerIsSetForRootThatAskedForIt(t *testing.T) {
 	}
 	if e, err = tree.Lstat("link"); err != nil || e.UID != 3456 || e.GID != 4567 {
 		t.Errorf("the link is %+v, %v", e, err)
+	}
+}
+
+func TestSetUIDAndSetGIDAreSetOnlyWithTheOwnerAndGroupTheyAreFor(t *testing.T) {
+	dir := t.TempDir()
+	tree, err := OpenTree(dir, false) // as who may not give files away
+	must(t, err)
+	defer tree.Close()
+	me, us := uint32(os.Geteuid()), uint32(os.Getegid())
+	for i, c := range []struct{ uid, gid, mode, want uint32 }{
+		{me, us, 0o6755, 0o6755},
+		{me + 1, us, 0o6755, 0o2755},
+		{me, us + 1, 0o6755, 0o4755},
+		{me + 1, us + 1, 0o7711, 0o1711},
+		{me + 1, us + 1, 0o755, 0o755},
+	} {
+		e := Entry{Kind: File, Mode: c.mode, UID: c.uid, GID: c.gid}
+		for how, set := range map[string]func(name string) error{
+			"finished": func(name string) error {
+				f, err := tree.CreateAs(name, e)
+				must(t, err)
+				refused, err := tree.Finish(f, name, e)
+				must(t, err)
+				return refused
+			},
+			"set": func(name string) error {
+				put(t, dir, name, "x")
+				return tree.SetMetadata(name, e)
+			},
+			"set again": func(name string) error { // what has the bit already loses it
+				must(t, os.WriteFile(filepath.Join(dir, name), nil, 0o755))
+				must(t, unix.Chmod(filepath.Join(dir, name), 0o6755))
+				return tree.SetMetadata(name, e)
+			},
+			"directory": func(name string) error {
+				must(t, tree.Mkdir(name))
+				d := e
+				d.Kind = Directory
+				return tree.SetMetadata(name, d)
+			},
+		} {
+			name := fmt.Sprint(how, i)
+			err := set(name)
+			if lost := c.mode != c.want; errors.Is(err, ErrSetID) != lost || !lost && err != nil {
+				t.Errorf("%s: %v", name, err)
+			}
+			if got, err := tree.Lstat(name); err != nil || got.Mode != c.want || got.UID != me {
+				t.Errorf("%s: %o of %d, %v, want %o", name, got.Mode, got.UID, err, c.want)
+			}
+		}
+	}
+}
+func TestSetUIDIsLeftOutWhereTheOwnerIsRefused(t *testing.T) {
+	dir := t.TempDir()
+	tree, err := OpenTree(dir, true)
+	must(t, err)
+	defer tree.Close()
+	e := Entry{Kind: File, Mode: 0o4755, UID: uint32(os.Geteuid()) + 1, GID: uint32(os.Getegid())}
+	put(t, dir, "set", "x")
+	f, err := tree.Create("finished")
+	must(t, err)
+	done := make(chan [2]error)
+	go func() {
+		runtime.LockOSThread() // never unlocked: the thread ends, and with it what it lost
+		header := unix.CapUserHeader{Version: unix.LINUX_CAPABILITY_VERSION_3}
+		var data [2]unix.CapUserData
+		err := unix.Capget(&header, &data[0])
+		data[0].Effective &^= 1 << unix.CAP_CHOWN
+		if err = errors.Join(err, unix.Capset(&header, &data[0])); err != nil {
+			done <- [2]error{err, err}
+			return
+		}
+		refused, err := tree.Finish(f, "finished", e)
+		done <- [2]error{tree.SetMetadata("set", e), errors.Join(refused, err)}
+	}()
+	for i, err := range <-done {
+		name := []string{"set", "finished"}[i]
+		if !errors.Is(err, ErrSetID) || !errors.Is(err, fs.ErrPermission) {
+			t.Errorf("%s: %v, want that the owner and the bit were refused", name, err)
+		}
+		if got, err := tree.Lstat(name); err != nil || got.Mode != 0o755 {
+			t.Errorf("%s: %o, %v", name, got.Mode, err)
+		}
 	}
 }
 

@@ -211,7 +211,8 @@ func (t *Tree) Replace(temporary, path string) error {
 // SetMetadata gives an entry the owner (if the Tree was opened to), mode and
 // modification time of e; of a symbolic link the time, and the owner. The
 // empty path is the directory of the Tree itself. When a part is refused the
-// others are still set.
+// others are still set. A SetUID or SetGID bit is set only if owner or group are
+// those that it is for, or else the error is ErrSetID.
 func (t *Tree) SetMetadata(path string, e Entry) error {
 	return t.at(path, func(p *place, name string) error { return p.setMetadata(name, e, t.own) })
 }
