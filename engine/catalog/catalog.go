@@ -92,6 +92,7 @@ const (
 type Catalog struct {
 	*store
 	avoided atomic.Pointer[map[uint64]struct{}] // numbers of packs; see Avoid
+	beside  *Catalog                            // see Beside
 }
 
 // Open opens the catalog of a vault in a directory, or makes an empty one. One
