@@ -30,7 +30,7 @@ func (e *Engine) openAside(name string) (*catalog.Catalog, error) {
 	if err := os.RemoveAll(path); err != nil {
 		return nil, fmt.Errorf("clearing away %s: %w", name, err)
 	}
-	return catalog.Open(path, e.vault.ID, e.note)
+	return catalog.OpenAside(path, e.vault.ID)
 }
 
 // closeAside throws such a catalog away.

@@ -12,6 +12,7 @@ import (
 	"strings"
 	"testing"
 
+	"holm.example/engine/catalog"
 	"holm.example/engine/storage"
 	"holm.example/engine/storage/storagetest"
 	"holm.example/engine/vault"
@@ -255,6 +256,46 @@ func (g *gapScene) expectWhole(t *testing.T, reader, behind, gap string, told bo
 				t.Errorf("%s of %s: %+v, %v", s.ID, s.DeviceName, r, err)
 			}
 			sameTrees(t, g.images[s.ID], image(t, filepath.Join(to, "src")))
+		}
+	})
+}
+
+// A catalog that is thrown away anyhow is no reason to fold the lasting one
+// again.
+func TestDamagedCatalogBeyondAGapIsMadeAnewAlone(t *testing.T) {
+	g := newGapScene(t)
+	name := g.journal(g.data)[1]
+	reader := g.forgetting(t, g.other)
+	g.store.Replace(name, nil)
+	g.with(reader, func(e *Engine) {
+		const noPack = 1 << 40 // a catalog that is whole refers to none
+		for name, c := range map[string]struct {
+			damaged      func() *catalog.Catalog
+			times        int // that it turns out so
+			calls        int
+			anew, failed bool
+		}{
+			"beyond":              {func() *catalog.Catalog { return e.beyond.Catalog }, 1, 2, false, false},
+			"beyond, for good":    {func() *catalog.Catalog { return e.beyond.Catalog }, 9, 2, false, true},
+			"the one that lasts":  {func() *catalog.Catalog { return e.catalog }, 1, 2, true, false},
+			"that one, for good":  {func() *catalog.Catalog { return e.catalog }, 9, 2, true, true},
+			"neither, as a check": {nil, 0, 1, false, false},
+		} {
+			lasting, calls := e.catalog, 0
+			err := e.withCatalog(t.Context(), func() error {
+				calls++
+				if _, err := e.marks(t.Context()); err != nil || e.beyond == nil {
+					t.Fatalf("nothing is beyond, %v", err)
+				}
+				if calls > c.times {
+					return nil
+				}
+				_, err := c.damaged().Pack(noPack)
+				return err
+			})
+			if calls != c.calls || errors.Is(err, catalog.ErrDamaged) != c.failed || (e.catalog != lasting) != c.anew {
+				t.Errorf("%s: called %d times, the lasting one is new: %v, %v", name, calls, e.catalog != lasting, err)
+			}
 		}
 	})
 }
