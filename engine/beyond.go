@@ -30,7 +30,7 @@ func (e *Engine) openAside(name string) (*catalog.Catalog, error) {
 	if err := os.RemoveAll(path); err != nil {
 		return nil, fmt.Errorf("clearing away %s: %w", name, err)
 	}
-	return catalog.Open(path, e.vault.ID, e.note)
+	return catalog.OpenAside(path, e.vault.ID)
 }
 
 // closeAside throws such a catalog away.
@@ -43,13 +43,21 @@ func (e *Engine) clearAside() error {
 	return errors.Join(os.RemoveAll(filepath.Join(e.dataDir, beyondName)), os.RemoveAll(filepath.Join(e.dataDir, standingName)))
 }
 
-// A beyond is a catalog that goes on after gaps, and the marks that it knows.
+// A beyond is a catalog that goes on after gaps, and the marks that only it
+// knows: they stand after what the journals are folded to, and are incomplete.
 type beyond struct {
 	*catalog.Catalog
-	marks []catalog.Mark
-	knows map[seal.ID]bool // by id
-	more  bool             // there are incomplete ones
+	marks  []catalog.Mark
+	places map[place]bool // of them
 }
+
+// A place is where a mark stands. An id is what its device says.
+type place struct {
+	device seal.ID
+	at     catalog.Position
+}
+
+func placeOf(m *catalog.Mark) place { return place{m.Device, m.At} }
 
 // lookBeyond makes sure that e.beyond is there if a journal was not folded to
 // its end: what is in the way there may be all that is damaged.
@@ -62,21 +70,32 @@ func (e *Engine) lookBeyond(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	b := &beyond{Catalog: c, knows: map[seal.ID]bool{}}
+	b := &beyond{Catalog: c, places: map[place]bool{}}
 	if _, err = c.FollowBeyond(ctx, e.vault); err == nil {
-		b.marks, err = c.Marks()
+		err = e.findBehind(b)
 	}
 	if err != nil {
 		return errors.Join(err, e.closeAside(beyondName, c))
 	}
 	e.beyond = b
-	for i := range b.marks {
-		b.knows[b.marks[i].ID] = true
-		why, err := e.incomplete(&b.marks[i])
+	return nil
+}
+
+// findBehind finds the marks that b knows and e.catalog does not.
+func (e *Engine) findBehind(b *beyond) error {
+	marks, err := b.Marks()
+	if err != nil {
+		return err
+	}
+	for _, m := range marks {
+		d, _, err := e.catalog.Device(m.Device)
 		if err != nil {
 			return err
 		}
-		b.more = b.more || why != nil
+		if m.At > catalog.EndOf(d.Head.Seq) {
+			b.marks = append(b.marks, m)
+			b.places[placeOf(&m)] = true
+		}
 	}
 	return nil
 }
@@ -90,17 +109,12 @@ func (e *Engine) forgetBeyond() (err error) {
 	return err
 }
 
-// incomplete returns why a mark is incomplete, or nil: it stands after what the
-// journal is folded to.
-func (e *Engine) incomplete(m *catalog.Mark) (error, error) {
-	if e.beyond == nil {
-		return nil, nil
+// incomplete returns why a mark is incomplete, or nil.
+func (e *Engine) incomplete(m *catalog.Mark) error {
+	if e.beyond == nil || !e.beyond.places[placeOf(m)] {
+		return nil
 	}
-	d, _, err := e.catalog.Device(m.Device)
-	if err != nil || m.At <= catalog.EndOf(d.Head.Seq) {
-		return nil, err
-	}
-	return e.stopOf(m.Device), nil
+	return e.stopOf(m.Device)
 }
 
 // stopOf is why the journal of a device is not known to its end.
@@ -113,13 +127,24 @@ func (e *Engine) stopOf(device seal.ID) error {
 	return fmt.Errorf("a journal that it has adopted: %w", ErrDamaged)
 }
 
-// of is the catalog that knows most of a mark: e.beyond has the packs of the
-// segments that cannot be read, too, which other devices may share.
+// of is the catalog that has the tree of a mark. e.beyond passes all gaps,
+// also those in what was folded before they were there: it has nothing to say
+// of a mark that is complete.
 func (e *Engine) of(m *catalog.Mark) *catalog.Catalog {
-	if e.beyond != nil && e.beyond.knows[m.ID] {
+	if e.incomplete(m) != nil {
 		return e.beyond.Catalog
 	}
 	return e.catalog
+}
+
+// contentOf is of for reading files, too. e.beyond has the packs of segments
+// that cannot be read, which devices with complete marks may share.
+func (e *Engine) contentOf(m *catalog.Mark) *catalog.Catalog {
+	c := e.of(m)
+	if e.beyond == nil || c == e.beyond.Catalog {
+		return c
+	}
+	return c.Beside(e.beyond.Catalog)
 }
 
 // marks are all marks, the oldest first, with those beyond gaps.
@@ -131,16 +156,7 @@ func (e *Engine) marks(ctx context.Context) ([]catalog.Mark, error) {
 	if err := e.lookBeyond(ctx); err != nil || e.beyond == nil {
 		return list, err
 	}
-	for _, m := range e.beyond.marks {
-		why, err := e.incomplete(&m)
-		if err != nil {
-			return nil, err
-		}
-		if why != nil {
-			list = append(list, m)
-		}
-	}
-	return catalog.SortMarks(list), nil
+	return catalog.SortMarks(append(list, e.beyond.marks...)), nil
 }
 
 // onStanding does a backup with a catalog of what stands: the one that lasts,

@@ -29,7 +29,7 @@ func (e *Engine) restoreRequest(ctx context.Context, o RestoreOptions, report *R
 	if len(paths) == 0 {
 		paths = []string{""}
 	}
-	q = restore.Request{Vault: e.vault, Catalog: e.of(m), Device: m.Device, At: m.At, To: o.To,
+	q = restore.Request{Vault: e.vault, Catalog: e.contentOf(m), Device: m.Device, At: m.At, To: o.To,
 		Overwrite: o.Overwrite, NumericIDs: o.NumericIDs, Keep: e.ownIDs(), Now: e.now}
 	if o.Problem != nil {
 		q.Problem = func(p restore.Problem) { o.Problem(problemAt(o.To, p)) }

@@ -221,10 +221,18 @@ func (e *Engine) follow(ctx context.Context) error {
 }
 
 // withCatalog does something with the catalog, and again with a new one if
-// that turns out to be damaged.
+// that turns out to be damaged. So it does if one beside it is, once: that is
+// made anew, and the catalog stays.
 func (e *Engine) withCatalog(ctx context.Context, do func() error) error {
 	err := do()
-	if !errors.Is(err, catalog.ErrDamaged) {
+	if errors.Is(err, catalog.ErrAside) {
+		e.note("%v; it is built again from the vault", err)
+		if err := e.forgetBeyond(); err != nil && !errors.Is(err, catalog.ErrAside) {
+			return err
+		}
+		err = do()
+	}
+	if !errors.Is(err, catalog.ErrDamaged) || errors.Is(err, catalog.ErrAside) {
 		return err
 	}
 	e.note("%v; it is set aside and built again from the vault", err)

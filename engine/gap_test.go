@@ -2,13 +2,17 @@ package engine
 
 import (
 	"bytes"
+	"cmp"
 	"errors"
 	"fmt"
+	"maps"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
+	"holm.example/engine/catalog"
 	"holm.example/engine/storage"
 	"holm.example/engine/storage/storagetest"
 	"holm.example/engine/vault"
@@ -159,6 +163,141 @@ func (g *gapScene) expectGap(t *testing.T, reader, segment string, behind int) {
 	if err != nil {
 		t.Error(err)
 	}
+}
+
+// What we have folded we know for good: a gap that came later in what was
+// folded takes nothing from it, not even while another journal has to be read
+// beyond a gap of its own.
+func TestWhatIsFoldedStaysCompleteWhileAnotherJournalHasAGap(t *testing.T) {
+	g := newGapScene(t)
+	reader := filepath.Join(g.dir, "reader")
+	if _, err := join(t.Context(), g.options(reader), g.wrap); err != nil {
+		t.Fatal(err)
+	}
+	want := g.answers(t, reader) // folds all that there is
+	g.write("new", noise(200, 3000))
+	g.backup(g.other)
+	g.write("new", noise(201, 3000))
+	behind := g.backup(g.other).Snapshot
+	gap := g.journal(g.other)[4]
+	g.store.Replace(gap, nil)
+	for n, name := range g.journal(g.data) {
+		good, err := g.store.Get(t.Context(), name, vault.MaxSegment)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for how, bad := range gaps(good) {
+			t.Run(fmt.Sprintf("segment %d %s", n+1, how), func(t *testing.T) {
+				g.store.Replace(name, bad)
+				defer g.store.Replace(name, good)
+				if got := g.answers(t, reader); got != want {
+					t.Errorf("the device answers\n%s\nbefore the gap it was\n%s", got, want)
+				}
+				g.expectWhole(t, reader, behind, gap, how == "deleted")
+			})
+		}
+	}
+}
+
+// answers is what a device answers about the snapshots of the scene, as text.
+func (g *gapScene) answers(t *testing.T, reader string) (text string) {
+	t.Helper()
+	say := func(format string, args ...any) error { text += fmt.Sprintf(format+"\n", args...); return nil }
+	damaged := func(err error) {
+		if err != nil && !errors.Is(err, ErrDamaged) {
+			t.Error(err)
+		}
+	}
+	g.with(reader, func(e *Engine) {
+		totals, err := e.SnapshotTotals(t.Context())
+		damaged(err)
+		last := ""
+		for _, id := range slices.Sorted(maps.Keys(g.images)) {
+			_ = say("%s holds %+v", id, totals[id])
+			damaged(e.List(t.Context(), ListOptions{At: id, Recursive: true}, func(entry Entry) error { return say("  %+v", entry) }))
+			if last != "" {
+				_, _, err := e.Diff(t.Context(), DiffOptions{Old: last, New: id}, func(c Change) error {
+					return say("  %d %v", c.Kind, cmp.Or(c.New, c.Old).Path)
+				})
+				damaged(err)
+			}
+			last = id
+		}
+		damaged(e.Find(t.Context(), FindOptions{All: true, Fits: func(*Entry) bool { return true }}, func(m Match) error {
+			if g.images[m.Snapshots[0]] != nil { // not what came after
+				return say("%+v in %d", m.Entry, len(m.Snapshots))
+			}
+			return nil
+		}))
+	})
+	return text
+}
+
+// expectWhole expects that a reader gives the snapshots of the scene whole, and
+// one that lies behind the gap as incomplete.
+func (g *gapScene) expectWhole(t *testing.T, reader, behind, gap string, told bool) {
+	t.Helper()
+	g.with(reader, func(e *Engine) {
+		list, err := e.Snapshots(t.Context())
+		if !errors.Is(err, ErrDamaged) || !strings.Contains(err.Error(), gap) || len(list) != len(g.images)+1 {
+			t.Errorf("%d snapshots, %v", len(list), err)
+		}
+		for _, s := range list {
+			if (s.Incomplete != "") != (s.ID == behind) {
+				t.Errorf("%s of %s: incomplete is %q", s.ID, s.DeviceName, s.Incomplete)
+			}
+			if s.ID == behind {
+				continue
+			}
+			to := filepath.Join(t.TempDir(), "to")
+			r, err := e.Restore(t.Context(), RestoreOptions{At: s.ID, To: to})
+			wantErr := s.DeviceName == "other" || told // its journal is not known to its end
+			if len(r.Problems) > 0 || !r.Complete || errors.Is(err, ErrDamaged) != wantErr {
+				t.Errorf("%s of %s: %+v, %v", s.ID, s.DeviceName, r, err)
+			}
+			sameTrees(t, g.images[s.ID], image(t, filepath.Join(to, "src")))
+		}
+	})
+}
+
+// A catalog that is thrown away anyhow is no reason to fold the lasting one
+// again.
+func TestDamagedCatalogBeyondAGapIsMadeAnewAlone(t *testing.T) {
+	g := newGapScene(t)
+	name := g.journal(g.data)[1]
+	reader := g.forgetting(t, g.other)
+	g.store.Replace(name, nil)
+	g.with(reader, func(e *Engine) {
+		const noPack = 1 << 40 // a catalog that is whole refers to none
+		for name, c := range map[string]struct {
+			damaged      func() *catalog.Catalog
+			times        int // that it turns out so
+			calls        int
+			anew, failed bool
+		}{
+			"beyond":              {func() *catalog.Catalog { return e.beyond.Catalog }, 1, 2, false, false},
+			"beyond, for good":    {func() *catalog.Catalog { return e.beyond.Catalog }, 9, 2, false, true},
+			"the one that lasts":  {func() *catalog.Catalog { return e.catalog }, 1, 2, true, false},
+			"that one, for good":  {func() *catalog.Catalog { return e.catalog }, 9, 2, true, true},
+			"neither, as a check": {nil, 0, 1, false, false},
+		} {
+			lasting, calls := e.catalog, 0
+			err := e.withCatalog(t.Context(), func() error {
+				calls++
+				if _, err := e.marks(t.Context()); err != nil || e.beyond == nil {
+					t.Fatalf("nothing is beyond, %v", err)
+				}
+				if calls > c.times {
+					return nil
+				}
+				_, err := c.damaged().Pack(noPack)
+				return err
+			})
+			if calls != c.calls || errors.Is(err, catalog.ErrDamaged) != c.failed || (e.catalog != lasting) != c.anew {
+				t.Errorf("%s: called %d times, the lasting one is new: %v, %v", name, calls, e.catalog != lasting, err)
+			}
+		}
+	})
 }
 
 // What was put into a directory that nobody knows the name of is in

@@ -35,11 +35,7 @@ func (e *Engine) allMarks(ctx context.Context) (lists [][]*catalog.Mark, err err
 	}
 	by := map[group][]*catalog.Mark{}
 	for i := range marks {
-		why, err := e.incomplete(&marks[i])
-		if err != nil {
-			return nil, err
-		}
-		g := group{marks[i].Device, why != nil}
+		g := group{marks[i].Device, e.incomplete(&marks[i]) != nil}
 		by[g] = append(by[g], &marks[i])
 	}
 	lists = slices.Collect(maps.Values(by))

@@ -1,7 +1,6 @@
 package engine
 
 import (
-	"cmp"
 	"context"
 	"encoding/hex"
 	"errors"
@@ -49,7 +48,7 @@ func (e *Engine) unread(of func(seal.ID) bool) error {
 		return nil
 	}
 	what := "later snapshots may be missing"
-	if e.beyond != nil && e.beyond.more {
+	if e.beyond != nil && len(e.beyond.marks) > 0 {
 		what += " or incomplete"
 	}
 	return fmt.Errorf("%s: %w", what, errors.Join(problems...))
@@ -58,8 +57,8 @@ func (e *Engine) unread(of func(seal.ID) bool) error {
 // unsure is the error of a mark that is incomplete, or of journals in which
 // there may be one that fits better.
 func (e *Engine) unsure(m *catalog.Mark, at string) error {
-	if why, err := e.incomplete(m); why != nil || err != nil {
-		return cmp.Or(err, fmt.Errorf("snapshot %x is incomplete: %w", m.ID[:6], why))
+	if why := e.incomplete(m); why != nil {
+		return fmt.Errorf("snapshot %x is incomplete: %w", m.ID[:6], why)
 	}
 	_, isTime := parseTime(at)
 	anyDevice := m.Device != e.state.Head().Device && (isTime || isLatest(at))
@@ -75,7 +74,7 @@ func (e *Engine) snapshot(m *catalog.Mark) (Snapshot, error) {
 		return s, err
 	}
 	s.DeviceName = d.Card.Name
-	if why, _ := e.incomplete(m); why != nil {
+	if why := e.incomplete(m); why != nil {
 		s.Incomplete = why.Error()
 	}
 	sources, err := e.sources(m)
@@ -111,11 +110,7 @@ func (e *Engine) mark(ctx context.Context, at string) (*catalog.Mark, error) {
 	}
 	var whole, rest []*catalog.Mark
 	for i := range marks {
-		why, err := e.incomplete(&marks[i])
-		if err != nil {
-			return nil, err
-		}
-		if why == nil {
+		if e.incomplete(&marks[i]) == nil {
 			whole = append(whole, &marks[i])
 		} else {
 			rest = append(rest, &marks[i])

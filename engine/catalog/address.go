@@ -116,6 +116,11 @@ func (c *Catalog) Chunk(id seal.Hash) (a Address, known bool, err error) {
 			return errFull
 		})
 	})
+	if err == nil && !known && c.beside != nil {
+		if a, known, err = c.beside.Chunk(id); known {
+			a.Pack |= besideBit
+		}
+	}
 	return a, known, err
 }
 
@@ -139,5 +144,10 @@ func (c *Catalog) Addresses(id seal.Hash) (list []Address, err error) {
 			return nil
 		})
 	})
-	return append(list, avoided...), err
+	list = append(list, avoided...)
+	if err != nil || c.beside == nil {
+		return list, err
+	}
+	more, err := c.besides(id)
+	return append(list, more...), err
 }

@@ -167,3 +167,40 @@ func TestFileLacksWhatIsNotHeldDownToItsLists(t *testing.T) {
 		}
 	}
 }
+
+func TestCatalogBesideAddsPacksThatOnlyItKnows(t *testing.T) {
+	w := newWorld(t)
+	other := w.open("other")
+	a, b := w.device(100), w.device(50)
+	b.store([]byte("elm")) // so that the two number packs differently
+	w.follow(other)
+	oak := a.store([]byte("oak"))[0]
+	for _, c := range []*Catalog{w.c, other} {
+		w.follow(c)
+	}
+	acorn := b.store([]byte("oak"), []byte("acorn"))[1]
+	w.follow(other)
+
+	both := w.c.Beside(other)
+	for id, want := range map[seal.Hash][]vault.PackID{oak: {packOfSegment(a, 1), packOfSegment(b, 2)}, acorn: {packOfSegment(b, 2)}} {
+		first, known, err := both.Chunk(id)
+		list, listErr := both.Addresses(id)
+		if err = errors.Join(err, listErr); err != nil || !known || len(list) != len(want) || list[0] != first {
+			t.Fatalf("first %+v, %v, all %+v, want %d: %v", first, known, list, len(want), err)
+		}
+		for i, at := range list {
+			if p, err := both.Pack(at.Pack); err != nil || p.ID != want[i] {
+				t.Errorf("address %d is in %+v, %v, want %v", i, p, err, want[i])
+			}
+		}
+	}
+	w.v.Store.(*storagetest.Memory).Replace(packOfSegment(a, 1).Name(), nil)
+	for id, want := range map[seal.Hash]string{oak: "oak", acorn: "acorn"} {
+		if content, err := both.ReadChunk(t.Context(), w.v, id); err != nil || string(content) != want {
+			t.Errorf("got %q, %v, want %q", content, err, want)
+		}
+	}
+	if _, known, err := w.c.Chunk(acorn); known || err != nil {
+		t.Errorf("the catalog has learned a chunk: %v, %v", known, err)
+	}
+}

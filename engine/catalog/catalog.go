@@ -60,6 +60,8 @@ var (
 	// ErrDamaged is returned when the catalog file does not hold what was
 	// written. The cure is SetAside, Open and folding again.
 	ErrDamaged = errors.New("catalog is damaged")
+	// ErrAside comes with ErrDamaged from a catalog of OpenAside.
+	ErrAside = errors.New("a catalog to be thrown away")
 	// ErrChain is returned by Fold for a segment that does not follow the
 	// last one folded.
 	ErrChain = errors.New("segment does not follow the one before")
@@ -92,6 +94,7 @@ const (
 type Catalog struct {
 	*store
 	avoided atomic.Pointer[map[uint64]struct{}] // numbers of packs; see Avoid
+	beside  *Catalog                            // see Beside
 }
 
 // Open opens the catalog of a vault in a directory, or makes an empty one. One
@@ -106,6 +109,24 @@ func Open(path string, id seal.Hash, note func(format string, args ...any)) (*Ca
 		return nil, err
 	}
 	return open(path, id)
+}
+
+// OpenAside makes an empty catalog in a directory that is to be thrown away.
+func OpenAside(path string, id seal.Hash) (*Catalog, error) {
+	c, err := open(path, id)
+	if err != nil {
+		return nil, asideError(err)
+	}
+	c.aside = true
+	return c, nil
+}
+
+// asideError tells damage of a catalog of OpenAside from that of another.
+func asideError(err error) error {
+	if !errors.Is(err, ErrDamaged) {
+		return err
+	}
+	return fmt.Errorf("%w: %w", ErrAside, err)
 }
 
 // SetAside renames a catalog that cannot be used, so that Open makes a new

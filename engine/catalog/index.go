@@ -101,6 +101,9 @@ func packAt(t *tx, number []byte) (*vault.Pack, error) {
 
 // Pack returns the pack with that number.
 func (c *Catalog) Pack(number uint64) (p *vault.Pack, err error) {
+	if c.beside != nil && number&besideBit != 0 {
+		return c.beside.Pack(number &^ besideBit)
+	}
 	err = c.view(func(t *tx) error {
 		p, err = packAt(t, binary.BigEndian.AppendUint64(nil, number))
 		return err

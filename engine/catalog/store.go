@@ -56,7 +56,8 @@ type store struct {
 	dir        string
 	db         *bbolt.DB
 	cache      *table.Cache
-	maxOverlay int // size in bytes from which on the overlay goes into a table
+	maxOverlay int  // size in bytes from which on the overlay goes into a table
+	aside      bool // of OpenAside
 
 	writing sync.Mutex // held by an update
 	next    uint64     // number of the next table; guarded by writing
@@ -224,7 +225,7 @@ func (s *store) close() error {
 		problems = append(problems, t.file.Close())
 	}
 	s.tables = nil
-	return errors.Join(append(problems, guard(s.db.Close))...)
+	return s.tell(errors.Join(append(problems, guard(s.db.Close))...))
 }
 
 // guard turns what bbolt does when its file is damaged, panics and faults of
@@ -246,14 +247,23 @@ func (s *store) view(f func(t *tx) error) error {
 	defer s.mu.RUnlock()
 	t := &tx{s: s}
 	err := f(t)
-	return errors.Join(t.err, err)
+	return s.tell(errors.Join(t.err, err))
+}
+
+// tell is an error as the catalog gives it.
+func (s *store) tell(err error) error {
+	if s.aside {
+		return asideError(err)
+	}
+	return err
 }
 
 // update reads and writes; with an error nothing is written. f must not call
 // view or update.
-func (s *store) update(f func(t *tx) error) error {
+func (s *store) update(f func(t *tx) error) (err error) {
 	s.writing.Lock()
 	defer s.writing.Unlock()
+	defer func() { err = s.tell(err) }()
 	t := &tx{s: s, delta: newMemory()}
 	if err := f(t); err != nil || t.err != nil {
 		return errors.Join(t.err, err)
@@ -264,7 +274,7 @@ func (s *store) update(f func(t *tx) error) error {
 	if s.overlayBytes+t.deltaBytes > s.maxOverlay {
 		return s.spill(t)
 	}
-	err := guard(func() error {
+	err = guard(func() error {
 		return s.db.Update(func(btx *bbolt.Tx) error {
 			b, items := btx.Bucket(overlayBucket), s.overlay.Len()
 			var err error
