@@ -8,7 +8,6 @@ import (
 	"slices"
 
 	"holm.example/engine/seal"
-	"holm.example/engine/storage"
 )
 
 const (
@@ -171,7 +170,7 @@ func (p *PackWriter) Finish() (*PackAdd, error) {
 func (v *Vault) readRange(ctx context.Context, name string, offset, length int64) ([]byte, error) {
 	b, err := v.Store.GetRange(ctx, name, offset, length)
 	if err == nil && int64(len(b)) != length {
-		err = fmt.Errorf("object %s: %d bytes, wanted %d: %w", name, len(b), length, storage.ErrShort)
+		err = fmt.Errorf("object %s: %d bytes, wanted %d: %w", name, len(b), length, io.ErrUnexpectedEOF)
 	}
 	return b, unread(err)
 }

@@ -2,14 +2,18 @@ package vault
 
 import (
 	"bytes"
+	"cmp"
 	"crypto/subtle"
 	"errors"
 	"fmt"
 	"io"
+	"slices"
 	"sort"
 
 	"github.com/klauspost/reedsolomon"
 	"github.com/zeebo/blake3"
+
+	"holm.example/engine/storage"
 )
 
 const (
@@ -113,46 +117,35 @@ func AppendParity(spool ReadWriterAt, body int64) error {
 	return nil
 }
 
-// RepairParity finds the damaged shards of an object of size bytes and writes the bytes of the body that they held, made good, into to, at their
-// offsets; to may be a copy of the object. It returns how many shards were damaged, parity shards included; one that cannot be read is damaged. The
-// tail is not authenticated: what was repaired must be verified like anything else that was read. ErrBeyondParity says that too much is damaged; to is
-// untouched then. It holds five shards in memory.
-func RepairParity(object io.ReaderAt, size int64, to io.WriterAt) (damaged int, err error) {
-	body, err := ParityBody(size)
-	if err != nil {
-		return 0, err
-	}
-	return shapeOf(body).repair(object, to)
+// losses are how much of an object is not as it was.
+type losses struct {
+	shards int   // that are damaged or were not read, parity shards included
+	unread error // why something was not read, where that proves no damage
 }
 
-// repair is RepairParity of an object whose body has that shape, whatever became of its size.
-func (p parityShape) repair(object io.ReaderAt, to io.WriterAt) (damaged int, err error) {
+// repair finds the damaged shards of an object whose body has that shape, whatever became of its size, and writes the bytes of the body that they held,
+// made good, into to, at their offsets; to may be a copy of the object. A shard that was not read is made good too, but proves nothing. The tail is not
+// authenticated: what was repaired must be verified like anything else that was read. ErrBeyondParity says that too much is damaged; if that is not
+// known, because too much was not read, the error is that of the reading. to is untouched then. It holds five shards in memory.
+func (p parityShape) repair(object io.ReaderAt, to io.WriterAt) (lost losses, err error) {
 	code, err := p.code()
 	if err != nil {
-		return 0, err
+		return lost, err
 	}
-	known, err := p.readTables(object)
+	known, unread := p.readTables(object)
+	if notOfPart(unread) || unread != nil && known[0] == nil && known[1] == nil {
+		return lost, unread
+	}
+	lost.unread = unread
+	good, rest, err := p.remainder(object, known, code, &lost)
 	if err != nil {
-		return 0, err
+		return lost, err
 	}
-	good, rest, err := p.remainder(object, known, code)
-	if err != nil {
-		return 0, err
+	if lost.shards > parityShards {
+		return lost, fmt.Errorf("%w: %d of %d shards", ErrBeyondParity, lost.shards, p.shards())
 	}
-	bad := 0 // data shards
-	for i, ok := range good {
-		if !ok {
-			damaged++
-			if i < p.data {
-				bad++
-			}
-		}
-	}
-	if damaged > parityShards {
-		return damaged, fmt.Errorf("%w: %d of %d shards", ErrBeyondParity, damaged, p.shards())
-	}
-	if bad == 0 {
-		return damaged, nil
+	if !slices.Contains(good[:p.data], false) {
+		return lost, nil
 	}
 	// The code is linear: the parity of the body without its good shards is that of the damaged ones among zeros.
 	shards, zeros := rest, make([]byte, p.shard)
@@ -162,31 +155,40 @@ func (p parityShape) repair(object io.ReaderAt, to io.WriterAt) (damaged int, er
 		}
 	}
 	if err := code.ReconstructData(shards); err != nil {
-		return damaged, fmt.Errorf("repairing from parity: %w", err)
+		return lost, fmt.Errorf("repairing from parity: %w", err)
+	}
+	for i := range p.data {
+		if _, length := p.at(i); !good[i] && !known.has(i, shards[i][:length]) {
+			return lost, cmp.Or(lost.unread, fmt.Errorf("%w: shard %d comes out as another", ErrBeyondParity, i))
+		}
 	}
 	for i := range p.data {
 		if start, length := p.at(i); !good[i] {
-			if !known.has(i, shards[i][:length]) {
-				return damaged, fmt.Errorf("%w: shard %d comes out as another", ErrBeyondParity, i)
-			}
 			if _, err := to.WriteAt(shards[i][:length], start); err != nil {
-				return damaged, fmt.Errorf("writing what parity repaired: %w", err)
+				return lost, fmt.Errorf("writing what parity repaired: %w", err)
 			}
 		}
 	}
-	return damaged, nil
+	return lost, nil
 }
 
 // remainder reads every shard once and says which are good. shards has what the good data shards leave of each good parity shard, and else nothing.
-func (p parityShape) remainder(object io.ReaderAt, known parityTables, code reedsolomon.Encoder) (good []bool, shards [][]byte, err error) {
+func (p parityShape) remainder(object io.ReaderAt, known parityTables, code reedsolomon.Encoder, lost *losses) (good []bool, shards [][]byte, err error) {
 	good, shards = make([]bool, p.shards()), make([][]byte, p.shards())
 	buffer, sums := make([]byte, p.shard), p.blank()
 	for i := range good {
 		b, err := p.read(object, i, buffer)
-		if storeGone(err) {
+		if notOfPart(err) {
 			return nil, nil, err
 		}
 		if good[i] = err == nil && known.has(i, b); !good[i] {
+			lost.shards++
+			if err != nil && !partLost(err) {
+				lost.unread = cmp.Or(lost.unread, err)
+			}
+			if lost.unread != nil && lost.shards > parityShards {
+				return nil, nil, lost.unread
+			}
 			continue
 		}
 		if i < p.data {
@@ -205,13 +207,13 @@ func (p parityShape) remainder(object io.ReaderAt, known parityTables, code reed
 // shards. With a body that is verified this finds every changed bit of the object.
 func (p parityShape) tailWhole(object io.ReaderAt) (bool, error) {
 	known, err := p.readTables(object)
-	if err != nil || !bytes.Equal(known[0], known[1]) || known[0] == nil {
+	if err != nil || known[0] == nil || !bytes.Equal(known[0], known[1]) {
 		return false, err
 	}
 	buffer := make([]byte, p.shard)
 	for i := p.data; i < p.shards(); i++ {
 		b, err := p.read(object, i, buffer)
-		if storeGone(err) {
+		if err != nil && !partLost(err) {
 			return false, err
 		}
 		if err != nil || !known.has(i, b) {
@@ -220,6 +222,15 @@ func (p parityShape) tailWhole(object io.ReaderAt) (bool, error) {
 	}
 	return true, nil
 }
+
+// partLost reports whether an error of reading a part of an object proves that it is lost: the object ends before it, or the disk cannot give it back.
+func partLost(err error) bool {
+	cut := errors.Is(err, io.ErrUnexpectedEOF) && !errors.Is(err, ErrUnread) // of a reader that is no store
+	return cut || errors.Is(err, storage.ErrShort) || errors.Is(err, storage.ErrMedium)
+}
+
+// notOfPart reports whether an error of reading a part of an object is that of all its parts.
+func notOfPart(err error) bool { return storeGone(err) || errors.Is(err, storage.ErrNotFound) }
 
 func (p parityShape) code() (reedsolomon.Encoder, error) {
 	code, err := reedsolomon.New(p.data, parityShards, reedsolomon.WithMaxGoroutines(1))
@@ -251,18 +262,18 @@ func (p parityShape) fill(b []byte) []byte {
 // parityTables are both copies of the table, nil if one cannot be read.
 type parityTables [2][]byte
 
-func (p parityShape) readTables(object io.ReaderAt) (known parityTables, err error) {
+// readTables reads both. The error is why one was not read, where that does not prove that it is lost.
+func (p parityShape) readTables(object io.ReaderAt) (known parityTables, unread error) {
 	for c, at := range p.tables() {
 		table := make([]byte, p.table())
 		err := readFull(object, table, at)
-		if storeGone(err) {
-			return known, err
-		}
 		if err == nil {
 			known[c] = table
+		} else if !partLost(err) {
+			unread = cmp.Or(unread, err)
 		}
 	}
-	return known, nil
+	return known, unread
 }
 
 // has reports whether one of the copies says that shard i has these bytes.
@@ -287,7 +298,7 @@ func readFull(from io.ReaderAt, b []byte, at int64) error {
 	if n == len(b) {
 		return nil // at the end of the object a reader may say io.EOF as well
 	}
-	if err == nil || errors.Is(err, io.EOF) {
+	if err == nil || err == io.EOF { // itself: one that a store gives proves nothing
 		err = io.ErrUnexpectedEOF
 	}
 	return fmt.Errorf("reading %d bytes at %d: %w", len(b), at, err)

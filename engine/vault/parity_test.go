@@ -2,6 +2,7 @@ package vault
 
 import (
 	"bytes"
+	"encoding/binary"
 	"errors"
 	"io"
 	"math/rand/v2"
@@ -43,8 +44,18 @@ func withParity(t testing.TB, size int, random *rand.Rand) (body, object []byte)
 
 func repaired(object []byte, size int) (body []byte, damaged int, err error) {
 	to := &spool{bytes.Clone(object)}
-	damaged, err = RepairParity(bytes.NewReader(object), int64(len(object)), to)
+	damaged, err = repairParity(bytes.NewReader(object), int64(len(object)), to)
 	return to.b[:size], damaged, err
+}
+
+// repairParity repairs an object of that size.
+func repairParity(object io.ReaderAt, size int64, to io.WriterAt) (damaged int, err error) {
+	body, err := ParityBody(size)
+	if err != nil {
+		return 0, err
+	}
+	lost, err := shapeOf(body).repair(object, to)
+	return lost.shards, err
 }
 
 func TestParityMakesAnyRunUpToAShardGood(t *testing.T) {
@@ -196,7 +207,7 @@ func TestParityReportsAReadThatFails(t *testing.T) {
 	if err := AppendParity(f, 100); !errors.Is(err, io.ErrUnexpectedEOF) {
 		t.Errorf("parity of a body that ends early: %v", err)
 	}
-	if _, err := RepairParity(f, ParitySize(100), f); !errors.Is(err, ErrBeyondParity) {
+	if _, err := repairParity(f, ParitySize(100), f); !errors.Is(err, ErrBeyondParity) {
 		t.Errorf("repair of an object without its tail: %v", err)
 	}
 }
@@ -216,17 +227,82 @@ func TestTailOfAPackTakesLittleMemory(t *testing.T) {
 	}
 }
 
+// Whatever was changed in an object: it is made good exactly where two shards at most are not as they were, or have lost both their hashes, and the bytes
+// are those that were there; else nothing is written. What is no object at all is not changed in a way that repairs it into damage.
 func FuzzRepairParity(f *testing.F) {
-	for _, size := range []int{1, 300, 3000} {
-		_, object := withParity(f, size, rand.New(rand.NewPCG(2, 2)))
+	for _, size := range []int{1, 300, 3000, 70000} {
+		body, object := withParity(f, size, rand.New(rand.NewPCG(2, 2)))
+		p := shapeOf(int64(size))
+		last, _ := p.at(p.shards() - 1)
+		for _, at := range [][]int64{nil, {0}, {0, int64(size) - 1}, {0, last}, {0, last, p.tables()[0]}, {p.tables()[0], p.tables()[1]},
+			{0, p.tables()[0] + 16, p.tables()[1] + 16}, {0, int64(size) - 1, p.tables()[0] + 16, p.tables()[1] + 16}, {0, int64(size) / 2, int64(size) - 1}} {
+			f.Add(body, changesAt(at...))
+		}
 		object[0] ^= 1
-		f.Add(object)
+		f.Add(object, []byte{})
 	}
-	f.Fuzz(func(t *testing.T, object []byte) {
+	f.Fuzz(func(t *testing.T, body, changes []byte) {
+		if len(body) > 100_000 {
+			return
+		}
+		if to := (&spool{bytes.Clone(body)}); len(body) > 0 {
+			damaged, err := repairParity(bytes.NewReader(body), int64(len(body)), to)
+			if left, _ := repairParity(bytes.NewReader(to.b), int64(len(body)), &spool{to.b}); err == nil && left > damaged || err != nil && !bytes.Equal(to.b, body) {
+				t.Errorf("%d damaged shards become %d, %v", damaged, left, err)
+			}
+		}
+		if len(body) == 0 {
+			return
+		}
+		s := &spool{bytes.Clone(body)}
+		if err := AppendParity(s, int64(len(body))); err != nil {
+			t.Fatal(err)
+		}
+		whole, object := s.b, bytes.Clone(s.b)
+		for ; len(changes) >= 4; changes = changes[4:] {
+			object[int(binary.LittleEndian.Uint32(changes)&0xFFFFFF)%len(object)] ^= changes[3]
+		}
+		want, wantDamaged, good := repairOracle(whole, object, len(body))
 		to := &spool{bytes.Clone(object)}
-		damaged, err := RepairParity(bytes.NewReader(object), int64(len(object)), to)
-		if len(to.b) != len(object) || damaged > 0 && err == nil && damaged > parityShards {
-			t.Fatalf("%d bytes became %d, %d damaged, %v", len(object), len(to.b), damaged, err)
+		damaged, err := repairParity(bytes.NewReader(object), int64(len(object)), to)
+		if good != (err == nil) || err != nil && !errors.Is(err, ErrBeyondParity) || damaged != wantDamaged || !bytes.Equal(to.b, want) {
+			t.Errorf("body of %d: %d damaged, want %d; %v, want repaired %v; right bytes: %v", len(body), damaged, wantDamaged, err, good, bytes.Equal(to.b, want))
 		}
 	})
+}
+
+// changesAt are changes of the fuzz test, each of a byte at an offset.
+func changesAt(at ...int64) []byte {
+	changes := []byte{}
+	for _, a := range at {
+		changes = append(changes, byte(a), byte(a>>8), byte(a>>16), 0x55)
+	}
+	return changes
+}
+
+// repairOracle says by comparing with the whole object what becomes of a changed one with a body of that size.
+func repairOracle(whole, object []byte, size int) (want []byte, damaged int, good bool) {
+	p := shapeOf(int64(size))
+	want, good = bytes.Clone(object), true
+	for i := range p.shards() {
+		start, length := p.at(i)
+		hashes := 0
+		for _, table := range p.tables() {
+			if entry := table + int64(i)*16; bytes.Equal(object[entry:entry+16], whole[entry:entry+16]) {
+				hashes++
+			}
+		}
+		if hashes > 0 && bytes.Equal(object[start:start+length], whole[start:start+length]) {
+			continue
+		}
+		damaged++
+		good = good && (hashes > 0 || i >= p.data)
+		if i < p.data {
+			copy(want[start:], whole[start:start+length])
+		}
+	}
+	if good = good && damaged <= parityShards; !good {
+		return object, damaged, false
+	}
+	return want, damaged, true
 }

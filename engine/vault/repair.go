@@ -76,10 +76,11 @@ func (v *Vault) tell(name, what string) {
 
 // patch is what parity makes good of the body of an object.
 type patch struct {
-	name    string
-	damaged int // shards
-	runs    []run
-	err     error // ErrBeyondParity
+	name string
+	body int64 // its size
+	lost losses
+	runs []run
+	err  error // ErrBeyondParity
 }
 
 // run are bytes and where they belong.
@@ -100,7 +101,8 @@ type patches struct {
 	last []*patch
 }
 
-// patch returns what parity makes good of an object with a body of that size, or ErrBeyondParity.
+// patch returns what parity makes good of an object with a body of that size, or ErrBeyondParity. What is found is remembered where everything was read,
+// and who checks is given no other: what could not be read now may be whole.
 func (v *Vault) patch(ctx context.Context, name string, body int64) (*patch, error) {
 	if body < 1 || body > MaxPack {
 		return nil, ErrBeyondParity
@@ -109,21 +111,27 @@ func (v *Vault) patch(ctx context.Context, name string, body int64) (*patch, err
 	all.mu.Lock()
 	defer all.mu.Unlock()
 	for _, p := range all.last {
-		if p.name == name {
+		if p.name == name && p.body == body {
 			return p, p.err
 		}
 	}
-	p, shape := &patch{name: name}, shapeOf(body)
-	p.damaged, p.err = shape.repair(stored{ctx, v, name}, p)
+	p, shape := &patch{name: name, body: body}, shapeOf(body)
+	p.lost, p.err = shape.repair(stored{ctx, v, name}, p)
 	if p.err != nil && !errors.Is(p.err, ErrBeyondParity) {
 		return nil, p.err
+	}
+	if p.lost.unread != nil {
+		if v.strict {
+			return nil, p.lost.unread
+		}
+		return p, nil
 	}
 	if len(all.last) == maxPatches {
 		all.last = all.last[1:]
 	}
 	all.last = append(all.last, p)
-	if p.err == nil && p.damaged > 0 {
-		v.tell(name, shape.say(p.damaged))
+	if p.err == nil && p.lost.shards > 0 {
+		v.tell(name, shape.say(p.lost.shards))
 	}
 	return p, p.err
 }
@@ -286,19 +294,25 @@ func (v *Vault) fetch(ctx context.Context, name string, limit int64) (*fetched, 
 }
 
 // body has take verify the body of the object, and again what parity makes of it if it is damaged. If that does not help the size may be damaged: next
-// gives the sizes that a body of this kind can have, from the one after 0 on.
+// gives the sizes that a body of this kind can have, from the one after 0 on. Only of bytes that are there: each size would be read anew.
 func (o *fetched) body(ctx context.Context, next func(int64) int64, take func(body []byte) error) error {
 	if !o.v.parity {
 		return take(o.b)
 	}
 	body, err := ParityBody(o.size)
-	if err == nil {
-		if err = o.try(ctx, body, take); err == nil || storeGone(err) {
+	switch {
+	case err == nil:
+		if err = o.try(ctx, body, take); err == nil || outOfReach(err) {
 			return err
 		}
+	case o.err != nil:
+		err = fmt.Errorf("%w: %w", o.err, err)
+	}
+	if o.err != nil {
+		return err
 	}
 	for body := next(0); body <= o.size; body = next(body) {
-		if tryErr := o.try(ctx, body, take); tryErr == nil || storeGone(tryErr) {
+		if tryErr := o.try(ctx, body, take); tryErr == nil || outOfReach(tryErr) {
 			return tryErr
 		}
 	}
@@ -312,16 +326,19 @@ func (o *fetched) try(ctx context.Context, body int64, take func([]byte) error) 
 		if why = take(o.b[:body]); why == nil {
 			return o.checkTail(shape)
 		}
-		if storeGone(why) {
+		if outOfReach(why) {
 			return why
 		}
 	}
 	p := &patch{name: o.name}
-	damaged, err := shape.repair(o.from, p)
+	lost, err := shape.repair(o.from, p)
+	if err == nil && o.v.strict {
+		err = lost.unread
+	}
 	if err != nil {
 		return fmt.Errorf("%w: %w", why, err)
 	}
-	if damaged == 0 {
+	if lost.shards == 0 && o.err == nil {
 		return why
 	}
 	var b []byte
@@ -337,7 +354,12 @@ func (o *fetched) try(ctx context.Context, body int64, take func([]byte) error) 
 	if err := take(b); err != nil {
 		return err
 	}
-	o.v.tell(o.name, shape.say(damaged))
+	switch {
+	case lost.shards == 0:
+		return o.checkTail(shape)
+	case lost.unread == nil:
+		o.v.tell(o.name, shape.say(lost.shards))
+	}
 	return nil
 }
 

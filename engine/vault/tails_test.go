@@ -7,7 +7,6 @@ import (
 	"errors"
 	"fmt"
 	"strings"
-	"syscall"
 	"testing"
 
 	"holm.example/engine/seal"
@@ -208,26 +207,27 @@ type sick struct {
 	storage.Store
 	name    string
 	at, end int64
+	err     error
 }
 
 func (s *sick) Get(ctx context.Context, name string, limit int64) ([]byte, error) {
 	b, err := s.Store.Get(ctx, name, limit)
 	if name == s.name && err == nil && int64(len(b)) > s.at {
-		return nil, fmt.Errorf("object %s: %w", name, syscall.EIO)
+		return nil, fmt.Errorf("object %s: %w", name, s.err)
 	}
 	return b, err
 }
 
 func (s *sick) GetRange(ctx context.Context, name string, offset, length int64) ([]byte, error) {
 	if name == s.name && offset < s.end && offset+length > s.at {
-		return nil, fmt.Errorf("object %s: %w", name, syscall.EIO)
+		return nil, fmt.Errorf("object %s: %w", name, s.err)
 	}
 	return s.Store.GetRange(ctx, name, offset, length)
 }
 
 func TestObjectWithAnUnreadableSectorIsReadWhole(t *testing.T) {
 	w := newTailed(t, 3<<20)
-	disk := &sick{Store: w.store}
+	disk := &sick{Store: w.store, err: storage.ErrMedium}
 	w.v.Store = disk
 	for name := range w.read {
 		p := w.shapeIn(t, name)
