@@ -36,9 +36,11 @@
 // answer of one was lost; nobody commits by such bodies.
 //
 // A Delete that is asked again can meet an object that was created meanwhile
-// under the same name; no name of a vault but vault.json and its copy is used
-// twice, and these two are put back by whoever finds them missing. Overwrite
-// puts what a name held before, and may be asked any number of times.
+// under the same name. No name of a vault is used twice, but those of the
+// copies of vault.json and of wrapped keys, whose damaged ones are removed and
+// created anew where Overwrite cannot be had; they are put back by whoever
+// finds them missing. Overwrite puts what a name held before, and may be asked
+// any number of times.
 package storage
 
 import (

@@ -173,15 +173,31 @@ func (v *Vault) RestoreConfig(ctx context.Context) error {
 		if storeGone(err) || errors.Is(err, ErrUnread) {
 			return err
 		}
-		if errors.Is(err, ErrDamaged) {
-			if err := v.Store.Delete(ctx, name); err != nil {
-				return fmt.Errorf("removing the damaged %s: %w", name, err)
-			}
-		}
-		err = v.Store.Put(ctx, name, storage.Body(FormatConfig(v.Config)))
-		if err != nil && !errors.Is(err, storage.ErrExists) {
-			return fmt.Errorf("writing %s: %w", name, err)
+		if err := v.putBack(ctx, name, FormatConfig(v.Config), errors.Is(err, ErrDamaged)); err != nil {
+			return err
 		}
 	}
 	return nil
+}
+
+// putBack stores the bytes that one of two copies had: in the place of what is
+// damaged, or else where nothing is. A store that cannot replace an object in
+// one step has a moment in which none is there: nobody can use the damaged
+// one, and to leave it would leave the vault with one copy.
+func (v *Vault) putBack(ctx context.Context, name string, b []byte, damaged bool) error {
+	if damaged {
+		err := storage.Overwrite(ctx, v.Store, name, storage.Body(b))
+		if errors.Is(err, errors.ErrUnsupported) {
+			err = v.Store.Delete(ctx, name)
+		} else if err == nil {
+			return nil
+		}
+		if err != nil {
+			return fmt.Errorf("replacing the damaged %s: %w", name, err)
+		}
+	}
+	if err := v.put(ctx, name, b); !errors.Is(err, storage.ErrExists) {
+		return err
+	}
+	return nil // somebody else was first, with the same bytes
 }

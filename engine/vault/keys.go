@@ -262,12 +262,7 @@ func (v *Vault) RestoreKeys(ctx context.Context) (restored []error, err error) {
 			if bad.err == nil || good.err != nil {
 				continue
 			}
-			if !errors.Is(bad.err, storage.ErrNotFound) {
-				if err := v.Store.Delete(ctx, bad.name); err != nil {
-					return restored, fmt.Errorf("removing the damaged %s: %w", bad.name, err)
-				}
-			}
-			if err := v.put(ctx, bad.name, good.object); err != nil && !errors.Is(err, storage.ErrExists) {
+			if err := v.putBack(ctx, bad.name, good.object, !errors.Is(bad.err, storage.ErrNotFound)); err != nil {
 				return restored, err
 			}
 			restored = append(restored, damaged(bad.name, bad.err))
