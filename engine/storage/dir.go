@@ -30,8 +30,10 @@ const (
 
 // Dir is a store in a directory of a local or mounted file system.
 type Dir struct {
-	root  string
-	mkdir func(dir string, perm fs.FileMode) error // durable.MkdirAll
+	root   string
+	mkdir  func(dir string, perm fs.FileMode) error // durable.MkdirAll
+	device func(fs.FileInfo) uint64
+	first  uint64 // the device of the root when it was opened
 
 	mu sync.Mutex
 	// made are the directories below root that this process has made sure
@@ -58,7 +60,7 @@ func OpenDir(root string) (*Dir, error) {
 	if !info.IsDir() {
 		return nil, fmt.Errorf("%s is not a directory: %w", root, ErrUnreachable)
 	}
-	return &Dir{root: root, mkdir: durable.MkdirAll, made: map[string]bool{}}, nil
+	return &Dir{root: root, mkdir: durable.MkdirAll, device: device, first: device(info), made: map[string]bool{}}, nil
 }
 
 func unreachable(root string, err error) error {
@@ -74,8 +76,8 @@ func (d *Dir) wrap(name string, err error) error {
 	if err == nil {
 		return nil
 	}
-	if _, statErr := os.Stat(d.root); statErr != nil {
-		return unreachable(d.root, statErr)
+	if gone := d.mounted(); gone != nil {
+		return gone
 	}
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
@@ -105,30 +107,31 @@ func (d *Dir) Put(ctx context.Context, name string, body *io.SectionReader) erro
 	if _, err := os.Lstat(full); err == nil {
 		return fmt.Errorf("object %s: %w", name, ErrExists)
 	}
-	var err error
-	for range putAttempts {
-		if _, err := os.Stat(d.root); err != nil {
-			return unreachable(d.root, err) // never make a vault on an unmounted disk
+	return d.wrap(name, d.create(full, func() error {
+		err := link(full, body)
+		if errors.Is(err, errors.ErrUnsupported) {
+			src := io.NewSectionReader(body, 0, body.Size())
+			err = durable.CreateFrom(full, contextReader{ctx, src}, fileMode)
 		}
-		if err = d.create(ctx, full, body); !errors.Is(err, fs.ErrNotExist) {
+		return err
+	}))
+}
+
+// create has a file made after the directories that it needs. fs.ErrNotExist
+// says that somebody has removed one of them, or, a copy of this machine that
+// tidies up, the temporary file: then it is tried again.
+func (d *Dir) create(full string, file func() error) (err error) {
+	for range putAttempts {
+		if err := d.mounted(); err != nil {
+			return err // never make a vault on an unmounted disk
+		}
+		if err = d.makeDir(filepath.Dir(full)); err == nil {
+			err = file()
+		}
+		if !errors.Is(err, fs.ErrNotExist) {
 			break
 		}
 		d.forget()
-	}
-	return d.wrap(name, err)
-}
-
-// create makes a file, and the directories that it needs. fs.ErrNotExist says
-// that somebody has removed one of them, or, a copy of this machine that
-// tidies up, the temporary file.
-func (d *Dir) create(ctx context.Context, full string, body *io.SectionReader) error {
-	if err := d.makeDir(filepath.Dir(full)); err != nil {
-		return err
-	}
-	err := link(full, body)
-	if errors.Is(err, errors.ErrUnsupported) {
-		src := io.NewSectionReader(body, 0, body.Size())
-		err = durable.CreateFrom(full, contextReader{ctx, src}, fileMode)
 	}
 	return err
 }
@@ -138,15 +141,11 @@ func (d *Dir) Overwrite(ctx context.Context, name string, body *io.SectionReader
 	if err := errors.Join(CheckName(name), ctx.Err()); err != nil {
 		return err
 	}
-	if _, err := os.Stat(d.root); err != nil {
-		return unreachable(d.root, err)
-	}
 	full := d.path(name)
-	if err := d.makeDir(filepath.Dir(full)); err != nil {
-		return d.wrap(name, err)
-	}
-	src := io.NewSectionReader(body, 0, body.Size())
-	return d.wrap(name, durable.WriteFrom(full, contextReader{ctx, src}, fileMode))
+	return d.wrap(name, d.create(full, func() error {
+		src := io.NewSectionReader(body, 0, body.Size())
+		return durable.WriteFrom(full, contextReader{ctx, src}, fileMode)
+	}))
 }
 
 // link gives a body that is a whole file of ours on the same file system its
@@ -188,6 +187,21 @@ func (d *Dir) makeDir(dir string) error {
 	d.mu.Lock()
 	d.made[dir] = true
 	d.mu.Unlock()
+	return nil
+}
+
+// mounted returns ErrUnreachable if the root is not there, or is on another
+// file system than when it was opened: its disk was unmounted, and what is
+// left is the mount point. Nothing is missing because it is not in there, and
+// nothing must be put there.
+func (d *Dir) mounted() error {
+	info, err := os.Stat(d.root)
+	if err == nil && d.device(info) != d.first {
+		err = errors.New("another file system is there now")
+	}
+	if err != nil {
+		return unreachable(d.root, err)
+	}
 	return nil
 }
 
@@ -281,7 +295,7 @@ func (d *Dir) Delete(ctx context.Context, name string) error {
 	}
 	err := missing(durable.Remove(d.path(name)))
 	if errors.Is(err, fs.ErrNotExist) {
-		if _, statErr := os.Stat(d.root); statErr == nil {
+		if d.mounted() == nil {
 			return nil
 		}
 	}
@@ -307,11 +321,16 @@ func (d *Dir) Tidy(ctx context.Context, name string, before time.Time) error {
 // List implements Store.
 func (d *Dir) List(ctx context.Context, prefix string) iter.Seq2[Object, error] {
 	return func(yield func(Object, error) bool) {
-		if _, err := os.Stat(d.root); err != nil {
-			yield(Object{}, unreachable(d.root, err))
+		if err := d.mounted(); err != nil {
+			yield(Object{}, err)
 			return
 		}
-		tree{ctx, prefix, d.readDir, yield}.list(path.Dir("/" + prefix + "x")[1:])
+		all := tree{ctx, prefix, d.readDir, yield}
+		if all.list(path.Dir("/" + prefix + "x")[1:]) {
+			if err := d.mounted(); err != nil { // meanwhile
+				yield(Object{}, err)
+			}
+		}
 	}
 }
 

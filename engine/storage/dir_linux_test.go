@@ -214,3 +214,42 @@ func TestReadOnlyFileSystemIsReadAndNeverWritten(t *testing.T) {
 		return nil
 	})
 }
+
+func TestDiskThatIsUnmountedIsOutOfReachThoughItsMountPointStays(t *testing.T) {
+	root := t.TempDir()
+	onOwnThread(t, func() error {
+		if err := mountSmall(root, "size=1m"); err != nil {
+			return err
+		}
+		d, err := storage.OpenDir(root)
+		if err == nil {
+			err = d.Put(t.Context(), "packs/a", storage.Body([]byte("x")))
+		}
+		if err == nil {
+			err = unix.Unmount(root, 0)
+		}
+		if err != nil {
+			return err
+		}
+		_, getErr := d.Get(t.Context(), "packs/a", 10)
+		_, rangeErr := d.GetRange(t.Context(), "packs/a", 0, 1)
+		var listErr error
+		for _, err := range d.List(t.Context(), "") {
+			listErr = err
+		}
+		for what, err := range map[string]error{
+			"Get": getErr, "GetRange": rangeErr, "List": listErr, "Delete": d.Delete(t.Context(), "packs/a"),
+			"Put": d.Put(t.Context(), "packs/b", storage.Body(nil)), "Put in a new directory": d.Put(t.Context(), "keys/b", storage.Body(nil)),
+			"Put of the configuration": d.Put(t.Context(), "vault.json", storage.Body(nil)),
+			"Overwrite":                d.Overwrite(t.Context(), "packs/a", storage.Body(nil)),
+		} {
+			if !errors.Is(err, storage.ErrUnreachable) || errors.Is(err, storage.ErrNotFound) {
+				t.Errorf("%s: %v, want ErrUnreachable alone", what, err)
+			}
+		}
+		if entries, err := os.ReadDir(root); err != nil || len(entries) != 0 {
+			t.Errorf("in the mount point is %v, %v", entries, err)
+		}
+		return nil
+	})
+}

@@ -1,6 +1,8 @@
 package storage
 
 import (
+	"context"
+	"errors"
 	"io"
 	"io/fs"
 	"os"
@@ -58,6 +60,12 @@ func TestDirectoryThatIsRemovedMeanwhileIsMadeAgain(t *testing.T) {
 	if err := d.Put(t.Context(), "keys/b", Body(nil)); err != nil {
 		t.Errorf("Put into a directory that is gone: %v", err)
 	}
+	if err := os.RemoveAll(filepath.Join(root, "keys")); err != nil {
+		t.Fatal(err)
+	}
+	if err := d.Overwrite(t.Context(), "keys/b", Body(nil)); err != nil {
+		t.Errorf("Overwrite in a directory that is gone: %v", err)
+	}
 	if got, err := d.Get(t.Context(), "keys/b", 1); err != nil || len(got) != 0 {
 		t.Errorf("it holds %q, %v", got, err)
 	}
@@ -102,5 +110,34 @@ func TestPutWhoseTemporaryFileIsTakenAwayBeginsAgain(t *testing.T) {
 	}
 	if body.left = putAttempts; d.Put(t.Context(), "keys/b", io.NewSectionReader(body, 0, 7)) == nil {
 		body.t.Error("a Put succeeds although its file goes each time")
+	}
+}
+
+// The disk is unmounted in a run, and its mount point stays: an empty directory of another disk.
+func TestNothingIsMadeInTheMountPointOfADiskThatIsGone(t *testing.T) {
+	root := filepath.Join(t.TempDir(), "disk")
+	d, err := CreateDir(root)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := d.Put(t.Context(), "packs/d/1", Body(nil)); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Rename(root, root+"-unmounted"); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Mkdir(root, 0o700); err != nil {
+		t.Fatal(err)
+	}
+	d.device = func(info fs.FileInfo) uint64 { return device(info) + 1 }
+	for _, name := range []string{"packs/d/2", "devices/d/journal/000000000000/0001"} {
+		for what, do := range map[string]func(context.Context, string, *io.SectionReader) error{"Put": d.Put, "Overwrite": d.Overwrite} {
+			if err := do(t.Context(), name, Body(nil)); !errors.Is(err, ErrUnreachable) || errors.Is(err, ErrNotFound) {
+				t.Errorf("%s %s: %v, want ErrUnreachable", what, name, err)
+			}
+		}
+	}
+	if entries, err := os.ReadDir(root); err != nil || len(entries) != 0 {
+		t.Errorf("there is %v, %v", entries, err)
 	}
 }

@@ -163,10 +163,23 @@ func (v *Vault) PutConfig(ctx context.Context) error {
 // RestoreConfig puts back the copies of vault.json that are missing or
 // damaged, one after the other. What it writes has the vault id that was
 // verified when the vault was opened. A copy that could not be read stays: it
-// may be whole.
+// may be whole. If both are missing so is the vault, storage.ErrUnreachable:
+// what is there is most often the empty directory on which its disk was
+// mounted, and no place for them.
 func (v *Vault) RestoreConfig(ctx context.Context) error {
+	problems, missing := map[string]error{}, 0
 	for _, name := range configNames() {
 		_, err := readConfig(ctx, v.Store, name, &v.ID)
+		problems[name] = err
+		if errors.Is(err, storage.ErrNotFound) {
+			missing++
+		}
+	}
+	if missing == len(problems) {
+		return fmt.Errorf("the vault is not there any more: %w: %w", storage.ErrUnreachable, ErrNoVault)
+	}
+	for _, name := range configNames() {
+		err := problems[name]
 		if err == nil {
 			continue
 		}

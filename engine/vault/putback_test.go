@@ -103,3 +103,13 @@ func TestCopyThatSomebodyElsePutsBackFirstIsNoError(t *testing.T) {
 		}
 	}
 }
+
+// The disk of the vault was unmounted, and its mount point is an empty directory.
+func TestConfigIsNotPutBackWhereNoVaultIs(t *testing.T) {
+	v, _ := copied(t)
+	empty := &storagetest.Memory{}
+	v.Store = empty
+	if err := v.RestoreConfig(t.Context()); !errors.Is(err, storage.ErrUnreachable) || len(empty.Names()) != 0 {
+		t.Errorf("%v, and there is %q", err, empty.Names())
+	}
+}
