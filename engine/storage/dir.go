@@ -258,7 +258,7 @@ func (d *Dir) Get(ctx context.Context, name string, limit int64) ([]byte, error)
 	}
 	b := make([]byte, size)
 	if _, err := io.ReadFull(f, b); err != nil {
-		return nil, readError(name, err)
+		return nil, d.readError(name, err)
 	}
 	return b, nil
 }
@@ -275,14 +275,19 @@ func (d *Dir) GetRange(ctx context.Context, name string, offset, length int64) (
 	}
 	b := make([]byte, length)
 	if _, err := io.ReadFull(io.NewSectionReader(f, offset, length), b); err != nil {
-		return nil, readError(name, err)
+		return nil, d.readError(name, err)
 	}
 	return b, nil
 }
 
-// readError is the error of reading an object that is open.
-func readError(name string, err error) error {
+// readError is the error of reading an object that is open. A disk that was
+// pulled out, or a server that does not answer, gives that of a bad sector for
+// everything: only where its directory can be read it is that of the object.
+func (d *Dir) readError(name string, err error) error {
 	if isMedium(err) {
+		if _, rootErr := os.ReadDir(d.root); rootErr != nil {
+			return unreachable(d.root, rootErr)
+		}
 		err = fmt.Errorf("%w: %w", ErrMedium, err)
 	}
 	return fmt.Errorf("object %s: %w", name, err)
