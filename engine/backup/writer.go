@@ -50,8 +50,8 @@ type Device struct {
 }
 
 // Writer turns chunks and operations into packs and segments. It is for one
-// goroutine; frames are sealed and finished packs are put by others that it
-// starts. After an error it refuses further work; what was committed stays.
+// goroutine; frames are sealed, finished packs are put and the last segment is
+// folded by others that it starts: the catalog may be one segment behind. After an error it refuses further work; what was committed stays.
 type Writer struct {
 	Vault   *vault.Vault
 	Catalog *catalog.Catalog
@@ -69,13 +69,20 @@ type Writer struct {
 	tx       *vault.Transaction
 	opened   time.Time // when the transaction got its first operation
 	packed   uint64    // bytes of finished packs
-	pending  map[seal.Hash]struct{}
+	pending  map[seal.Hash]struct{} // chunks of the open transaction
+	folding  *folding               // of the segment before it
 	sealers  *vault.Sealers
 	uploads  *uploads
 	pack     *vault.PackWriter
 	packID   vault.PackID
 	file     *os.File
 	err      error
+}
+
+// folding is a segment that is being folded.
+type folding struct {
+	chunks map[seal.Hash]struct{} // that it has added
+	done   chan error             // gets one value
 }
 
 func (w *Writer) reset() {
@@ -143,6 +150,11 @@ func (w *Writer) Holds(id seal.Hash) (bool, error) {
 	if _, ok := w.pending[id]; ok {
 		return true, nil
 	}
+	if w.folding != nil {
+		if _, ok := w.folding.chunks[id]; ok {
+			return true, nil
+		}
+	}
 	return w.Catalog.Holds(id)
 }
 
@@ -197,10 +209,14 @@ func (w *Writer) commitIfFull(ctx context.Context) {
 	}
 }
 
-// Commit commits the open transaction, unless it is empty.
+// Commit commits the open transaction, unless it is empty. The catalog then
+// has everything that was committed.
 func (w *Writer) Commit(ctx context.Context) error {
 	if w.err == nil {
 		w.err = w.commit(ctx)
+	}
+	if w.err == nil {
+		w.err = w.folded()
 	}
 	return w.err
 }
@@ -210,6 +226,9 @@ func (w *Writer) commit(ctx context.Context) error {
 	w.finishPack(ctx)
 	if w.err != nil || w.tx.Count() == 0 {
 		return w.err
+	}
+	if err := w.folded(); err != nil {
+		return err
 	}
 	s, object, err := w.segment()
 	if err != nil {
@@ -238,16 +257,36 @@ func (w *Writer) commit(ctx context.Context) error {
 		}
 	}
 	// Committed. What follows can be done again by following the journal.
-	if err := w.Catalog.Fold(parsed); err != nil {
-		return fmt.Errorf("folding %s: %w", name, err)
-	}
 	if err := w.Journal.Commit(s.Head); err != nil {
 		return err
 	}
 	w.StoredBytes += int64(len(whole))
 	w.Segments++
+	w.fold(parsed)
 	w.reset()
 	return nil
+}
+
+// fold folds a segment of the open transaction in the background.
+func (w *Writer) fold(s *vault.Segment) {
+	f := &folding{w.pending, make(chan error, 1)}
+	w.folding = f
+	go func() {
+		err := w.Catalog.Fold(s)
+		if err != nil {
+			err = fmt.Errorf("folding %s: %w", vault.SegmentName(s.Device, s.Seq), err)
+		}
+		f.done <- err
+	}()
+}
+
+// folded waits until the catalog has every segment that was committed.
+func (w *Writer) folded() (err error) {
+	if w.folding != nil {
+		err = <-w.folding.done
+		w.folding = nil
+	}
+	return err
 }
 
 // time is now, or the commit time of our last segment if the clock was set
@@ -315,6 +354,9 @@ func (w *Writer) Close() error {
 		if err := w.uploads.wait(); w.err == nil {
 			problems = append(problems, err)
 		}
+	}
+	if err := w.folded(); w.err == nil {
+		problems = append(problems, err)
 	}
 	if w.file != nil {
 		problems = append(problems, discard(w.file))

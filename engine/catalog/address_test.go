@@ -113,7 +113,9 @@ func TestFurtherAddressThatIsNotAsItsSegmentHasItIsFound(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		return s.Each(func(_ int, op vault.Operation) error { return w.c.CheckPack(d, 1, op.(*vault.PackAdd)) })
+		packs := w.c.PackCheck()
+		err = s.Each(func(_ int, op vault.Operation) error { return packs.Add(d, 1, op.(*vault.PackAdd)) })
+		return errors.Join(err, packs.Flush())
 	}
 	if err := check(); err != nil {
 		t.Fatalf("as it was folded: %v", err)

@@ -143,7 +143,8 @@ func TestPackThatIsNotFoldedAsItsSegmentHasItIsFound(t *testing.T) {
 		if err := change(w.c, anew); err != nil {
 			t.Fatal(err)
 		}
-		if err := w.c.CheckPack(d.card.Device, 1, anew); errors.Is(err, ErrDamaged) != (name != "") {
+		packs := w.c.PackCheck()
+		if err := errors.Join(packs.Add(d.card.Device, 1, anew), packs.Flush()); errors.Is(err, ErrDamaged) != (name != "") {
 			t.Errorf("%q: %v", name, err)
 		}
 	}

@@ -114,38 +114,6 @@ func (c *Catalog) Pack(number uint64) (p *vault.Pack, err error) {
 	return p, nil
 }
 
-// CheckPack compares what is folded of a pack with its PackAdd, read anew from
-// the segment: ErrDamaged if they differ.
-func (c *Catalog) CheckPack(device seal.ID, seq uint64, add *vault.PackAdd) error {
-	p := vault.NewPack(device, seq, add)
-	differs := fmt.Errorf("%s: not as its segment has it: %w", p.ID.Name(), ErrDamaged)
-	return c.view(func(t *tx) error {
-		f, known := get(t, bucketPackIDs, packKey(p.ID))
-		key := f.raw(8)
-		if !known || f.end("") != nil {
-			return differs
-		}
-		if stored, _ := get(t, bucketPacks, key); !bytes.Equal(stored.b, formatPack(p)) {
-			return differs
-		}
-		number := binary.BigEndian.Uint64(key)
-		list := addressed(add.Chunks)
-		for i, chunk := range list {
-			if i > 0 && list[i-1].id == chunk.id {
-				continue // of its chunks with that id the first counts
-			}
-			a, known, err := firstAddress(t, chunk.id)
-			if known && err == nil && a.Pack != number {
-				a, known, err = addressIn(t, chunk.id, key)
-			}
-			if err != nil || !known || a != (Address{number, chunk.offset, chunk.sizeBytes}) {
-				return differs
-			}
-		}
-		return nil
-	})
-}
-
 // A placedChunk is one of a pack's list with where they are in it.
 type placedChunk struct {
 	id        seal.Hash

@@ -87,9 +87,10 @@ type check struct {
 	told     time.Time
 	repaired map[string]bool // objects that parity made good
 
-	// Of the segment that is being checked.
-	entries int64
+	// Of the journals.
+	entries int64 // of the segment that is being checked
 	small   []smallFile
+	packs   *catalog.PackCheck
 }
 
 func newCheck(ctx context.Context, q Request, v *vault.Vault) *check {
@@ -175,6 +176,7 @@ func (c *check) journals() error {
 	if err != nil {
 		return err
 	}
+	c.packs = c.Catalog.PackCheck()
 	ends := map[seal.ID]uint64{}
 	for _, j := range listed {
 		id := j.Device
@@ -196,6 +198,9 @@ func (c *check) journals() error {
 			}
 		}
 		ends[id] = end.Seq
+	}
+	if err := errors.Join(c.smallFiles(), c.packs.Flush()); err != nil {
+		return err
 	}
 	for id, heads := range seen {
 		last := slices.Max(slices.Collect(maps.Keys(heads)))
@@ -284,13 +289,10 @@ func (c *check) journal(id seal.ID, seen map[uint64][]seal.Hash) (vault.Head, er
 					return nil // only the first PackAdd of a pack counts
 				}
 				added[add.Random] = true
-				return c.Catalog.CheckPack(s.Device, s.Seq, add)
+				return c.packs.Add(s.Device, s.Seq, add)
 			}
 			return c.operation(name, op)
 		})
-		if err == nil {
-			err = c.smallFiles(name)
-		}
 		c.count(name, func(r *Report) { r.Segments, r.Entries = r.Segments+1, r.Entries+c.entries })
 		c.entries = 0
 		if err != nil {
@@ -333,7 +335,10 @@ func (c *check) operation(segment string, op vault.Operation) error {
 		return nil
 	}
 	if put.Chunks.Level == 0 && len(put.Chunks.IDs) == 1 {
-		c.small = append(c.small, smallFile{put.Chunks.IDs[0], put.SizeBytes, put.Name})
+		c.small = append(c.small, smallFile{put.Chunks.IDs[0], put.SizeBytes, put.Name, segment})
+		if len(c.small) == smallBatch {
+			return c.smallFiles()
+		}
 		return nil
 	}
 	return c.content(segment, put.Name, &put.Node)
@@ -353,18 +358,24 @@ type smallFile struct {
 	chunk     seal.Hash
 	sizeBytes uint64
 	name      string
+	segment   string
 }
 
-// smallFiles checks the files of one chunk that a segment puts, in the order
-// of their chunks, so that each page of the catalog is read once.
-func (c *check) smallFiles(segment string) error {
+// smallBatch is how many files of one chunk are checked at once. Each takes 72
+// bytes of memory, and its name.
+const smallBatch = 32 << 10
+
+// smallFiles checks the files of one chunk that were put since the last time,
+// in the order of their chunks, so that each page of the catalog is read once.
+func (c *check) smallFiles() error {
 	slices.SortFunc(c.small, func(a, b smallFile) int { return bytes.Compare(a.chunk[:], b.chunk[:]) })
 	for _, f := range c.small {
 		n := vault.Node{Kind: vault.KindFile, SizeBytes: f.sizeBytes, Chunks: vault.Chunks{IDs: []seal.Hash{f.chunk}}}
-		if err := c.content(segment, f.name, &n); err != nil {
+		if err := c.content(f.segment, f.name, &n); err != nil {
 			return err
 		}
 	}
+	clear(c.small)
 	c.small = c.small[:0]
 	return c.ctx.Err()
 }
