@@ -67,8 +67,8 @@ type Writer struct {
 
 	chunkKey seal.ChunkKey
 	tx       *vault.Transaction
-	opened   time.Time // when the transaction got its first operation
-	packed   uint64    // bytes of finished packs
+	opened   time.Time              // when the transaction got its first operation
+	packed   uint64                 // bytes of finished packs
 	pending  map[seal.Hash]struct{} // chunks of the open transaction
 	folding  *folding               // of the segment before it
 	sealers  *vault.Sealers
