@@ -18,7 +18,7 @@ import (
 func (w *Writer) Begin(ctx context.Context) error {
 	w.chunkKey = w.Vault.Keys.ChunkKey()
 	w.reset()
-	w.sealers, w.uploads = w.Vault.StartSealers(vault.MaxSealers()), newUploads(w.Vault)
+	w.sealers, w.uploads = w.Vault.StartSealers(vault.MaxSealers()), newUploads(w.Vault, w.Now)
 	if err := cleanSpool(w.Spool); err != nil {
 		return err
 	}

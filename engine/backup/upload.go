@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"sync/atomic"
+	"time"
 
 	"golang.org/x/sync/errgroup"
 
@@ -14,9 +16,11 @@ import (
 )
 
 const (
-	// packTarget is the size in bytes from which on a pack is finished: the
-	// one is put while the next is filled.
-	packTarget = 16 << 20
+	// A pack is finished when it has as many bytes as were put in the last
+	// putTime, within these bounds: the one is put while the next is filled,
+	// and a link that breaks now and then loses little.
+	minTarget, maxTarget = 1 << 20, 16 << 20
+	putTime              = 10 * time.Second
 	// maxUploads is how many packs are put at the same time. With the one that
 	// is being filled, at most one more is spooled.
 	maxUploads = 2
@@ -24,11 +28,17 @@ const (
 
 // uploads puts finished packs while the next ones are made.
 type uploads struct {
-	vault *vault.Vault
-	group *errgroup.Group
+	vault  *vault.Vault
+	now    func() time.Time
+	group  *errgroup.Group
+	target atomic.Uint64 // size in bytes of the next packs
 }
 
-func newUploads(v *vault.Vault) *uploads { return &uploads{vault: v, group: newGroup()} }
+func newUploads(v *vault.Vault, now func() time.Time) *uploads {
+	u := &uploads{vault: v, now: now, group: newGroup()}
+	u.target.Store(maxTarget)
+	return u
+}
 
 func newGroup() *errgroup.Group {
 	g := &errgroup.Group{}
@@ -44,7 +54,11 @@ func (u *uploads) put(ctx context.Context, name string, f *os.File, body int64) 
 	u.group.Go(func() error {
 		size, err := u.vault.AppendTail(f, body)
 		if err == nil {
+			began := u.now()
 			err = u.vault.Store.Put(ctx, name, io.NewSectionReader(f, 0, size))
+			if err == nil && size >= minTarget { // a small one tells the latency, not the rate
+				u.target.Store(targetFor(size, u.now().Sub(began)))
+			}
 		}
 		if errors.Is(err, storage.ErrExists) {
 			err = nil
@@ -54,6 +68,14 @@ func (u *uploads) put(ctx context.Context, name string, f *os.File, body int64) 
 		}
 		return errors.Join(err, discard(f))
 	})
+}
+
+// targetFor is the size of the next packs when that many bytes took that long.
+func targetFor(size int64, took time.Duration) uint64 {
+	if took <= 0 {
+		return maxTarget
+	}
+	return uint64(min(max(float64(size)*float64(putTime)/float64(took), minTarget), maxTarget))
 }
 
 // wait waits until every pack is in the store, and returns the first error.

@@ -123,7 +123,7 @@ func (w *Writer) Chunk(ctx context.Context, content []byte) (seal.Hash, error) {
 		w.err = err
 		return id, err
 	}
-	if w.pack != nil && (w.pack.Full() || w.pack.SizeBytes() >= packTarget) {
+	if w.pack != nil && (w.pack.Full() || w.pack.SizeBytes() >= w.uploads.target.Load()) {
 		w.finishPack(ctx)
 	}
 	if w.pack == nil && w.err == nil {

@@ -1,14 +1,19 @@
 package backup
 
 import (
+	"context"
 	"crypto/ed25519"
 	"errors"
+	"io"
+	"math/rand/v2"
 	"path/filepath"
+	"sync/atomic"
 	"testing"
 	"time"
 
 	"holm.example/engine/catalog"
 	"holm.example/engine/seal"
+	"holm.example/engine/storage"
 	"holm.example/engine/storage/storagetest"
 	"holm.example/engine/vault"
 )
@@ -113,5 +118,67 @@ func TestSegmentThatCannotBeFoldedEndsTheWriterAtTheNextCommit(t *testing.T) {
 	}
 	if err := w.Commit(t.Context()); !errors.Is(err, catalog.ErrDamaged) {
 		t.Errorf("%v, want that the writer stays ended", err)
+	}
+}
+
+// slowStore takes its time, by the clock of the test.
+type slowStore struct {
+	storage.Store
+	clock atomic.Int64 // ns
+	rate  atomic.Int64 // bytes a second
+}
+
+func (s *slowStore) Put(ctx context.Context, name string, b *io.SectionReader) error {
+	s.clock.Add(b.Size() * int64(time.Second) / s.rate.Load())
+	return s.Store.Put(ctx, name, b)
+}
+
+func TestPacksHoldWhatTheLinkTakesInTenSeconds(t *testing.T) {
+	w := begun(t)
+	slow := &slowStore{Store: w.Vault.Store}
+	w.Vault.Store = slow
+	w.Now = func() time.Time { return time.Unix(1_700_000_000, slow.clock.Load()) }
+	w.Limits.Operations, w.Limits.PackBytes, w.Limits.After = 1000, 1<<40, 1000*time.Hour
+	if err := w.Close(); err != nil {
+		t.Fatal(err)
+	}
+	w.err = nil
+	if err := w.Begin(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	random := rand.NewChaCha8([32]byte{1})
+	// pack fills one pack and has it put.
+	pack := func() (sizeBytes uint64) {
+		content := make([]byte, 512<<10)
+		for before := w.packed; w.packed == before; {
+			if w.pack != nil {
+				sizeBytes = w.pack.SizeBytes()
+			}
+			_, _ = random.Read(content) // never fails
+			if _, err := w.Chunk(t.Context(), content); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if err := w.uploads.wait(); err != nil {
+			t.Fatal(err)
+		}
+		return sizeBytes
+	}
+	slow.rate.Store(300 << 10)
+	for i, want := range []uint64{16 << 20, 3000 << 10, 3000 << 10} {
+		if i == 2 {
+			slow.rate.Store(1 << 10)
+		}
+		if got := pack(); got < want || got > want+2<<20 {
+			t.Errorf("pack %d has %d bytes, want %d or a frame more", i, got, want)
+		}
+	}
+	if got := pack(); got < 1<<20 || got > 3<<20 {
+		t.Errorf("on a link of 1 KiB/s a pack has %d bytes, want 1 MiB or a frame more", got)
+	}
+	slow.rate.Store(1 << 30)
+	pack()
+	if got := pack(); got < 16<<20 {
+		t.Errorf("on a fast link again a pack has %d bytes, want 16 MiB", got)
 	}
 }
