@@ -30,12 +30,9 @@
 // Every value ends with a checksum of key and value: 4 bytes, CRC-32C,
 // big-endian. Nothing is used that it does not confirm.
 //
-// Memory does not grow with a vault, but for two things. What one update
-// changes is held until its end: of a segment that is bounded by its size, but
-// an Adopt copies all that a device had, some 100 bytes an entry, and is one
-// update. And who reads a directory as it was holds what has ended there since
-// that position: its entries are kept by the position of their end, and asked
-// for by name.
+// Memory does not grow with a vault, but for one thing: who reads a directory
+// as it was holds what has ended there since that position, for its entries are
+// kept by the position of their end, and asked for by name.
 package catalog
 
 import (

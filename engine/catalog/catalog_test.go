@@ -54,8 +54,11 @@ func (w *world) open(name string) *Catalog {
 	if err != nil {
 		w.t.Fatal(err)
 	}
-	// The first lives in its overlay, the others in one table or several.
-	c.maxOverlay = []int{defaultOverlay, 1, 3000}[min(w.opened, 2)]
+	// The first lives in its overlay, the others in one table or several, and
+	// their updates are too large for memory.
+	if c.maxOverlay = []int{defaultOverlay, 1, 3000}[min(w.opened, 2)]; w.opened > 0 {
+		c.maxDelta = 300
+	}
 	w.opened++
 	w.t.Cleanup(func() {
 		if err := c.Close(); err != nil {

@@ -253,7 +253,7 @@ func (f *fold) mark(o *vault.Mark) error {
 }
 
 // adopt copies the sources of another device, and what could be reached from
-// them at that seq, in the one update of the segment: all of it is in memory.
+// them at that seq, in the one update of the segment.
 func (f *fold) adopt(o *vault.Adopt) error {
 	name := vault.SegmentName(o.Device, o.Seq)
 	segment, known := get(f.t, bucketSegments, segmentKey(o.Device, o.Seq))
@@ -298,11 +298,7 @@ func (f *fold) adoptBelow(from, dir seal.ID, at Position, depth int) error {
 	if depth >= vault.MaxDepth {
 		return nil
 	}
-	list, err := entriesAt(f.t, from, dir, at)
-	if err != nil {
-		return err
-	}
-	for _, s := range list {
+	return eachAt(f.t, from, dir, at, func(s *stored) error {
 		n, err := vault.ParseNode(s.node)
 		if err != nil {
 			return fmt.Errorf("%w: %w", ErrDamaged, err)
@@ -311,10 +307,8 @@ func (f *fold) adoptBelow(from, dir seal.ID, at Position, depth int) error {
 			return err
 		}
 		if n.Kind == vault.KindDirectory {
-			if err := f.adoptBelow(from, n.Directory, at, depth+1); err != nil {
-				return err
-			}
+			return f.adoptBelow(from, n.Directory, at, depth+1)
 		}
-	}
-	return nil
+		return nil
+	})
 }

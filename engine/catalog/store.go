@@ -23,6 +23,9 @@ import (
 const (
 	// defaultOverlay bounds what an overlay takes in memory to some MiB.
 	defaultOverlay = 512 << 10
+	// defaultDelta bounds likewise what an update has changed. A segment's
+	// stays below it; that of an Adopt can be any size.
+	defaultDelta = 8 << 20
 	// cacheSize is how many bytes of pages of tables are kept in memory.
 	cacheSize = 2 << 20
 	overlayDB = "overlay.db"
@@ -56,6 +59,7 @@ type store struct {
 	dir        string
 	db         *bbolt.DB
 	cache      *table.Cache
+	maxDelta   int  // size in bytes from which on what an update changes goes into a table
 	maxOverlay int  // size in bytes from which on the overlay goes into a table
 	aside      bool // of OpenAside
 
@@ -86,7 +90,7 @@ func openStore(dir string, identity []byte) (s *store, err error) {
 	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return nil, fmt.Errorf("opening the catalog: %w", err)
 	}
-	s = &store{dir: dir, cache: table.NewCache(cacheSize), maxOverlay: defaultOverlay, overlay: newMemory()}
+	s = &store{dir: dir, cache: table.NewCache(cacheSize), maxDelta: defaultDelta, maxOverlay: defaultOverlay, overlay: newMemory()}
 	err = guard(func() error {
 		s.db, err = bbolt.Open(filepath.Join(dir, overlayDB), 0o600, &bbolt.Options{
 			Timeout: time.Second, FreelistType: bbolt.FreelistMapType, NoStatistics: true})
@@ -265,13 +269,14 @@ func (s *store) update(f func(t *tx) error) (err error) {
 	defer s.writing.Unlock()
 	defer func() { err = s.tell(err) }()
 	t := &tx{s: s, delta: newMemory()}
+	defer func() { s.drop(t.early) }()
 	if err := f(t); err != nil || t.err != nil {
 		return errors.Join(t.err, err)
 	}
-	if t.delta.Len() == 0 {
+	if t.delta.Len() == 0 && len(t.early) == 0 {
 		return nil
 	}
-	if s.overlayBytes+t.deltaBytes > s.maxOverlay {
+	if len(t.early) > 0 || s.overlayBytes+t.deltaBytes > s.maxOverlay {
 		return s.spill(t)
 	}
 	err = guard(func() error {
@@ -306,7 +311,7 @@ func (s *store) update(f func(t *tx) error) (err error) {
 // few tables, and an item is written again about once each time that their
 // size has doubled.
 func (s *store) spill(t *tx) error {
-	size, merged := int64(s.overlayBytes+t.deltaBytes), 0
+	size, merged := int64(s.overlayBytes)+t.size(), 0
 	for _, old := range s.tables {
 		if old.size > 2*size {
 			break
@@ -315,7 +320,7 @@ func (s *store) spill(t *tx) error {
 		merged++
 	}
 	s.next++ // also after an error: nobody knows what a commit that failed has named
-	made, err := s.writeTable(s.next, t.merge(merged))
+	made, err := s.writeTable(s.next, t.seekIn(s.tables[:merged], nil))
 	if err != nil {
 		return err
 	}
@@ -327,12 +332,18 @@ func (s *store) spill(t *tx) error {
 	old := s.tables[:merged]
 	s.tables, s.overlay, s.overlayBytes = tables, newMemory(), 0
 	s.mu.Unlock()
-	for _, o := range old { // what stays behind, the next opening clears away
-		s.cache.Forget(o.Table)
-		_ = o.file.Close()
-		_ = os.Remove(tablePath(s.dir, o.number))
-	}
+	s.drop(old)
 	return nil
+}
+
+// drop removes tables that no commit names. What stays behind, the next opening
+// clears away.
+func (s *store) drop(tables []*diskTable) {
+	for _, t := range tables {
+		s.cache.Forget(t.Table)
+		_ = t.file.Close()
+		_ = os.Remove(tablePath(s.dir, t.number))
+	}
 }
 
 // commitTables makes a list of tables, and an empty overlay, the state.

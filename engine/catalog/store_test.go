@@ -44,9 +44,11 @@ func TestStoreIsAMapWhateverLiesInTables(t *testing.T) {
 	seed := rand.Uint64()
 	t.Logf("seed %d", seed)
 	r := rand.New(rand.NewPCG(seed, 0))
-	for _, maxOverlay := range []int{1, 2_000, 30_000, 1 << 30} {
+	for i, maxOverlay := range []int{1, 2_000, 30_000, 1 << 30} {
+		maxDelta := []int{1, 500, 1 << 30, 300}[i]
 		dir := filepath.Join(t.TempDir(), "catalog")
 		s := storeAt(t, dir, maxOverlay)
+		s.maxDelta = maxDelta
 		model := map[string]string{}
 		for range 120 {
 			err := s.update(func(tx *tx) error {
@@ -66,6 +68,7 @@ func TestStoreIsAMapWhateverLiesInTables(t *testing.T) {
 			if err == nil && r.IntN(10) == 0 {
 				err = s.close()
 				s = storeAt(t, dir, maxOverlay)
+				s.maxDelta = maxDelta
 			}
 			if err != nil {
 				t.Fatal(err)
@@ -112,14 +115,26 @@ func same(t *testing.T, tx *tx, model map[string]string, r *rand.Rand) {
 }
 
 func TestAnUpdateThatFailsChangesNothing(t *testing.T) {
-	s := storeAt(t, filepath.Join(t.TempDir(), "catalog"), 1<<20)
+	dir := filepath.Join(t.TempDir(), "catalog")
+	s := storeAt(t, dir, 1<<20)
 	defer s.close()
 	wrong := errors.New("wrong")
-	err := s.update(func(tx *tx) error { return errors.Join(put(tx, bucketGone, []byte("k"), nil), wrong) })
-	if !errors.Is(err, wrong) {
-		t.Fatal(err)
+	for _, s.maxDelta = range []int{1 << 20, 1} {
+		err := s.update(func(tx *tx) error {
+			err := errors.Join(put(tx, bucketGone, []byte("k"), nil), put(tx, bucketGone, []byte("l"), nil))
+			if made := len(tableFiles(t, dir)); made > 0 != (s.maxDelta == 1) {
+				t.Errorf("%d tables were made of changes of more than %d bytes", made, s.maxDelta)
+			}
+			return errors.Join(err, wrong)
+		})
+		if !errors.Is(err, wrong) {
+			t.Fatal(err)
+		}
 	}
-	err = s.view(func(tx *tx) error {
+	if left := tableFiles(t, dir); len(left) > 0 {
+		t.Errorf("left behind: %q", left)
+	}
+	err := s.view(func(tx *tx) error {
 		if _, known := get(tx, bucketGone, []byte("k")); known {
 			t.Error("the key is there")
 		}

@@ -20,7 +20,10 @@ type tx struct {
 	s          *store
 	delta      *memory // nil in a view
 	deltaBytes int
-	err        error
+	// early are tables of what an update has changed and memory should not
+	// hold, the newest first. No commit names them.
+	early []*diskTable
+	err   error
 }
 
 // fail keeps the first error.
@@ -32,12 +35,23 @@ func (t *tx) fail(err error) {
 
 // lookup returns the value of a key.
 func (t *tx) lookup(key []byte) (value []byte, known bool) {
-	for _, m := range t.memories() {
-		if i, ok := m.Get(item{key: key}); ok {
+	if t.delta != nil {
+		if i, ok := t.delta.Get(item{key: key}); ok {
 			return i.value, true
 		}
+		if value, known = t.within(t.early, key); known || t.err != nil {
+			return value, known
+		}
 	}
-	for _, d := range t.s.tables {
+	if i, ok := t.s.overlay.Get(item{key: key}); ok {
+		return i.value, true
+	}
+	return t.within(t.s.tables, key)
+}
+
+// within returns the value that the first of the tables has.
+func (t *tx) within(tables []*diskTable, key []byte) (value []byte, known bool) {
+	for _, d := range tables {
 		value, known, err := d.Get(key)
 		if err != nil {
 			t.fail(err)
@@ -56,18 +70,35 @@ func (t *tx) set(key, value []byte) {
 		t.deltaBytes -= len(old.key) + len(old.value)
 	}
 	t.deltaBytes += len(key) + len(value)
+	if t.deltaBytes > t.s.maxDelta && t.err == nil {
+		t.err = t.unload()
+	}
 }
 
-func (t *tx) memories() []*memory {
-	if t.delta == nil {
-		return []*memory{t.s.overlay}
+// unload writes what the update has changed so far into a table of its own.
+func (t *tx) unload() error {
+	t.s.next++
+	d, err := t.s.writeTable(t.s.next, &cursor{t: t, runs: []run{runOf(t.delta, nil)}})
+	if err != nil {
+		return err
 	}
-	return []*memory{t.delta, t.s.overlay}
+	t.early = append([]*diskTable{d}, t.early...)
+	t.delta, t.deltaBytes = newMemory(), 0
+	return nil
+}
+
+// size is how many bytes the update has changed.
+func (t *tx) size() int64 {
+	n := int64(t.deltaBytes)
+	for _, d := range t.early {
+		n += d.size
+	}
+	return n
 }
 
 // floor returns the item with the greatest key that is not above key.
 func (t *tx) floor(key []byte) (found item, ok bool) {
-	for _, m := range t.memories() {
+	memory := func(m *memory) {
 		m.Descend(item{key: key}, func(i item) bool {
 			if !ok || bytes.Compare(found.key, i.key) < 0 {
 				found, ok = i, true
@@ -75,15 +106,24 @@ func (t *tx) floor(key []byte) (found item, ok bool) {
 			return false
 		})
 	}
-	for _, d := range t.s.tables {
-		c := d.Floor(key)
-		if c.Err() != nil {
-			t.fail(c.Err())
-			return item{}, false
+	tables := func(list []*diskTable) {
+		for _, d := range list {
+			c := d.Floor(key)
+			if c.Err() != nil {
+				t.fail(c.Err())
+			} else if c.Valid() && (!ok || bytes.Compare(found.key, c.Key()) < 0) {
+				found, ok = item{c.Key(), c.Value()}, true
+			}
 		}
-		if c.Valid() && (!ok || bytes.Compare(found.key, c.Key()) < 0) {
-			found, ok = item{c.Key(), c.Value()}, true
-		}
+	}
+	if t.delta != nil {
+		memory(t.delta)
+		tables(t.early)
+	}
+	memory(t.s.overlay)
+	tables(t.s.tables)
+	if t.err != nil {
+		return item{}, false
 	}
 	return found, ok
 }
@@ -117,28 +157,31 @@ type cursor struct {
 	at   int // the run that has the item; -1: none
 }
 
+func runOf(m *memory, key []byte) *memoryRun {
+	r := &memoryRun{iter: m.Iter()}
+	r.valid = r.iter.Seek(item{key: key})
+	return r
+}
+
 // seek returns a cursor at the first item whose key is not below key. The
 // store must not be changed while it is used.
-func (t *tx) seek(key []byte) *cursor {
+func (t *tx) seek(key []byte) *cursor { return t.seekIn(t.s.tables, key) }
+
+// seekIn is seek over everything but the tables that are not given.
+func (t *tx) seekIn(tables []*diskTable, key []byte) *cursor {
 	c := &cursor{t: t}
-	for _, m := range t.memories() {
-		r := &memoryRun{iter: m.Iter()}
-		r.valid = r.iter.Seek(item{key: key})
-		c.runs = append(c.runs, r)
+	if t.delta != nil {
+		c.runs = append(c.runs, runOf(t.delta, key))
 	}
-	for _, d := range t.s.tables {
+	for _, d := range t.early {
+		c.runs = append(c.runs, d.Seek(key))
+	}
+	c.runs = append(c.runs, runOf(t.s.overlay, key))
+	for _, d := range tables {
 		c.runs = append(c.runs, d.Seek(key))
 	}
 	c.choose()
 	return c
-}
-
-// merge is a cursor over everything but the tables from the given one on.
-func (t *tx) merge(tables int) *cursor {
-	all := t.seek(nil)
-	all.runs = all.runs[:len(t.memories())+tables]
-	all.choose()
-	return all
 }
 
 func (c *cursor) choose() {
@@ -184,7 +227,7 @@ func (s *store) writeTable(number uint64, c *cursor) (_ *diskTable, err error) {
 	}()
 	buffered := bufio.NewWriterSize(f, 64<<10)
 	w := table.NewWriter(buffered)
-	for ; c.valid(); c.next() {
+	for c.choose(); c.valid(); c.next() {
 		if err := w.Add(c.key(), c.value()); err != nil {
 			return nil, err
 		}

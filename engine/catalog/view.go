@@ -219,18 +219,15 @@ func walkAt(past []stored, at Position, next func(after string) ([]stored, bool,
 	return nil
 }
 
-// entriesAt lists what a directory held at a position, within a transaction.
-func entriesAt(t *tx, device, dir seal.ID, at Position) (list []stored, err error) {
+// eachAt calls f for what a directory held at a position, within a transaction,
+// which f may change elsewhere.
+func eachAt(t *tx, device, dir seal.ID, at Position, f func(*stored) error) error {
 	past, err := pastAt(t, device, dir, at)
 	if err != nil {
-		return nil, err
+		return err
 	}
 	next := func(after string) ([]stored, bool, error) { return pageAfter(t, device, dir, after) }
-	err = walkAt(past, at, next, func(s *stored) error {
-		list = append(list, *s)
-		return nil
-	})
-	return list, err
+	return walkAt(past, at, next, f)
 }
 
 // Entries calls f for the entries that a directory had at a position, in the
