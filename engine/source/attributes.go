@@ -45,6 +45,12 @@ func (e *Entry) attribute(name string) (value string, ok bool) {
 	return "", false
 }
 
+// has reports whether the entry has an attribute.
+func (e *Entry) has(name string) bool {
+	_, ok := e.attribute(name)
+	return ok
+}
+
 // WasSparse reports whether the file had holes.
 func (e *Entry) WasSparse() bool {
 	_, ok := e.attribute(AttributeSparse)
