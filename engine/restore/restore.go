@@ -7,7 +7,7 @@
 // file or link in the place of another in one step, when it is complete, and
 // never in the place of what the same run made; and that a file whose content
 // cannot be read whole is not left behind. Memory does not grow with the
-// number or size of files; with Overwrite it holds the names of the
+// number or size of files, their names or attributes; with Overwrite it holds the names of the
 // directories that were there, those on the way from the target to one entry.
 package restore
 
