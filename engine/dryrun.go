@@ -54,6 +54,7 @@ func (e *Engine) restoreRequest(ctx context.Context, o RestoreOptions, report *R
 func (r *RestoreReport) set(to string, from *restore.Report) {
 	r.Files, r.Directories, r.Others = from.Files, from.Directories, from.Others
 	r.Bytes, r.ReadBytes, r.Renamed = from.Bytes, from.ReadBytes, from.Renamed
+	r.NotOwned = from.NotOwned
 	r.ProblemCount, r.Problems = from.ProblemCount, nil
 	for _, p := range from.Problems {
 		r.Problems = append(r.Problems, problemAt(to, p))

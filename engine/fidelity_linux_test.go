@@ -169,6 +169,12 @@ func comesBack(t *testing.T, dir string) {
 	s.backupOf(s.src)
 	want := looked(t, s.src)
 	to := filepath.Join(dir, "to")
+	if err := os.Mkdir(to, 0o755); err != nil {
+		t.Fatal(err)
+	}
+	if err := unix.Setxattr(to, "system.posix_acl_default", acl(), 0); err != nil { // nothing may inherit it
+		t.Logf("no default ACL of the target: %v", err)
+	}
 	for _, overwrite := range []bool{false, true} {
 		r, err := s.restoreTo(RestoreOptions{To: to, Overwrite: overwrite})
 		if err != nil || len(r.Problems) > 0 {

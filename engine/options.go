@@ -196,6 +196,9 @@ type RestoreReport struct {
 	Bytes       int64 // written
 	ReadBytes   int64 // sealed bytes read from packs
 	Renamed     int64 // entries that got another name; they are problems too
+	// NotOwned are entries without the owner or group that they had, which
+	// takes rights that this process has not: no problems.
+	NotOwned int64
 	// Complete says that everything was tried: an error is about damage.
 	Complete bool
 	Started  time.Time

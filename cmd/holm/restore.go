@@ -28,9 +28,11 @@ is complete; until then, and if the vault cannot give it, the old one stays.
 What gets another name and what cannot be restored as it was is reported; the
 exit code is then 3.
 
-Who may give files away restores owner and group too: by name where this machine
-knows the name, else by number. With --numeric-ids always by number, as a disk
-wants it that goes into another machine.
+Root restores owner and group too: by name where this machine knows the name,
+else by number. With --numeric-ids always by number, as a disk wants it that
+goes into another machine. Anybody else restores the groups that they are a
+member of, and the summary says how many entries have another owner or group
+than before.
 
 With --dry-run nothing is written: it counts what would be made, replaced and
 renamed, reports the problems that can be foreseen, and ends with the exit code
@@ -86,6 +88,7 @@ type restoreAnswer struct {
 	Directories int64    `json:"directories"`
 	Others      int64    `json:"others"`
 	Renamed     int64    `json:"renamed"`
+	NotOwned    int64    `json:"not_owned"`
 	Bytes       int64    `json:"bytes"`
 	BytesRead   int64    `json:"bytes_read"`
 	Problems    int64    `json:"problems"`
@@ -95,7 +98,7 @@ type restoreAnswer struct {
 func restored(r engine.RestoreReport, to string) restoreAnswer {
 	return restoreAnswer{
 		Type: "restore", Snapshot: r.Snapshot.ID, To: nameForJSON(to), Files: r.Files, Directories: r.Directories, Others: r.Others,
-		Renamed: r.Renamed, Bytes: r.Bytes, BytesRead: r.ReadBytes, Problems: r.ProblemCount, Seconds: r.Finished.Sub(r.Started).Seconds(),
+		Renamed: r.Renamed, NotOwned: r.NotOwned, Bytes: r.Bytes, BytesRead: r.ReadBytes, Problems: r.ProblemCount, Seconds: r.Finished.Sub(r.Started).Seconds(),
 	}
 }
 
@@ -132,6 +135,9 @@ func (a *app) restore(ctx context.Context, o engine.RestoreOptions) error {
 			seconds(answer.Seconds), rateText(r.Bytes, answer.Seconds))
 		if r.Renamed > 0 && !o.Overwrite {
 			text += count(r.Renamed, "entry", "entries") + " under another name; --overwrite restores into what is there\n"
+		}
+		if r.NotOwned > 0 {
+			text += count(r.NotOwned, "entry has", "entries have") + " another owner or group than before: only root may give files away\n"
 		}
 		if err := errors.Join(err, a.ui.summary(answer, text)); err != nil {
 			return err

@@ -7,7 +7,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"io/fs"
 	"math"
 	"path/filepath"
 	"strings"
@@ -252,7 +251,7 @@ func (s *scanner) Problem(path string, err error) error {
 		s.unread(path, err)
 		return nil // the list of the directory itself broke off
 	}
-	if len(s.frames) == 1 && errors.Is(err, fs.ErrNotExist) {
+	if len(s.frames) == 1 && source.IsGone(err) {
 		s.unread(path, err)
 		return nil
 	}
@@ -267,7 +266,7 @@ func (s *scanner) Problem(path string, err error) error {
 // since it was listed, and notes that the vault's is to be deleted. A source is
 // no such entry: somebody named it.
 func (s *scanner) vanished(path string, err error, known *catalog.Entry) bool {
-	if len(s.frames) == 1 || !errors.Is(err, fs.ErrNotExist) {
+	if len(s.frames) == 1 || !source.IsGone(err) {
 		return false
 	}
 	if known != nil {
@@ -316,7 +315,7 @@ func (s *scanner) Visit(dir *source.Dir, path string, e source.Entry) error {
 	}
 	node := nodeOf(e)
 	list, err := dir.Attributes(e.Name)
-	if errors.Is(err, fs.ErrNotExist) { // which it is without /proc, too
+	if source.IsGone(err) { // which it is without /proc, too
 		if _, gone := dir.Lstat(e.Name); s.vanished(path, gone, known) {
 			return nil
 		}

@@ -37,7 +37,7 @@ type Step struct {
 // first error. Nothing is written, nothing is read from the vault, and the
 // target need not be there. The report is as that of Run: problems are those
 // that can be foreseen, names that the target would not keep apart, refused
-// metadata and damage in packs are not. Files with several names count in
+// metadata, owners and damage in packs are not. Files with several names count in
 // Bytes with each of them. Where a new name, such as a~2, is also the name of
 // an entry, the two can get theirs in another order: Run writes files side by
 // side.

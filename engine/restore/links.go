@@ -12,7 +12,8 @@ import (
 	"holm.example/internal/durable"
 )
 
-// maxLinks is how many names wait for their file.
+// maxLinks is how many names wait for their file, unless they reach maxHeld
+// before.
 const maxLinks = 4096
 
 // links makes hard links of the entries of one link group that are the same
@@ -25,6 +26,7 @@ type links struct {
 	dir     string               // of the other names; empty: not made yet
 	planned map[seal.ID]struct{} // files, by fileOf, whose first entry is in the plan
 	waiting []goal               // names of those
+	held    int                  // bytes of waiting
 }
 
 // fileOf tells apart the files that entries of link groups are names of; it is
@@ -46,7 +48,9 @@ func fileOf(e *catalog.Entry) (id seal.ID) {
 	return id
 }
 
-func (l *links) full() bool { return len(l.planned)+len(l.waiting) >= maxLinks }
+func (l *links) full() bool {
+	return len(l.planned)+len(l.waiting) >= maxLinks || l.held >= maxHeld
+}
 
 // name is the other name of a file.
 func (l *links) name(g *goal) string { return l.dir + "/" + hex.EncodeToString(g.file[:]) }
@@ -61,6 +65,7 @@ func (r *run) file(g goal) error {
 	l := &r.links
 	if _, ok := l.planned[g.file]; ok {
 		l.waiting = append(l.waiting, g)
+		l.held += held(&g.entry, g.path)
 		if l.full() {
 			return r.plan.flush()
 		}
@@ -142,7 +147,7 @@ func (l *links) made(g *goal) {
 // file.
 func (l *links) flush() (more bool, err error) {
 	waiting := l.waiting
-	l.planned, l.waiting = nil, nil
+	l.planned, l.waiting, l.held = nil, nil, 0
 	for i := range waiting {
 		if err := l.run.file(waiting[i]); err != nil {
 			return true, err

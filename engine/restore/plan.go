@@ -27,7 +27,22 @@ const (
 	maxSyncs   = 64 // files that are synced at the same time
 	maxFrames  = 16 // of a run of pieces that one goroutine reads
 	maxReaders = 4
+	maxHeld    = 8 << 20 // bytes of the entries in one list: files, directories, links
 )
+
+// held is about how many bytes of memory an entry takes while it is in a list,
+// with its paths: those who made the files chose most of them.
+func held(e *catalog.Entry, paths ...string) int {
+	const fixed = 640 // the structures themselves
+	n := fixed + len(e.Name) + len(e.Target) + len(e.Meta.User) + len(e.Meta.Group) + len(e.Chunks.IDs)*len(seal.Hash{})
+	for _, a := range e.Meta.Attributes {
+		n += 32 + len(a.Name) + len(a.Value)
+	}
+	for _, path := range paths {
+		n += len(path)
+	}
+	return n
+}
 
 // piece is a chunk and one place that it goes to.
 type piece struct {
@@ -62,6 +77,9 @@ type plan struct {
 	chunkKey seal.ChunkKey
 	pieces   []piece
 	left     []leaving // get their metadata after the pieces, the deepest first
+	// heldFiles and heldLeft are the bytes of the files since the last reading,
+	// and those of left.
+	heldFiles, heldLeft int
 	// flushing says that flush is under way.
 	flushing bool
 
@@ -104,7 +122,10 @@ func (p *plan) add(g goal) error {
 	if err := p.finish(f); err != nil {
 		return err
 	}
-	if len(p.pieces) >= maxPieces || len(p.files) >= maxFiles || p.run.links.full() {
+	if _, ok := p.files[f]; ok || f.single {
+		p.heldFiles += held(&f.entry, f.path)
+	}
+	if len(p.pieces) >= maxPieces || len(p.files) >= maxFiles || p.heldFiles >= maxHeld || p.run.links.full() {
 		return p.flush()
 	}
 	return nil
@@ -112,7 +133,8 @@ func (p *plan) add(g goal) error {
 
 // leave plans the metadata of a directory.
 func (p *plan) leave(d leaving) error {
-	if p.left = append(p.left, d); len(p.left) < maxLeft {
+	p.left = append(p.left, d)
+	if p.heldLeft += held(&d.entry, d.at, d.path); len(p.left) < maxLeft && p.heldLeft < maxHeld {
 		return nil
 	}
 	return p.flush()
@@ -141,7 +163,7 @@ func (p *plan) flush() error {
 		p.run.refused(d.path, p.run.tree.SetFlags(d.at, p.run.entryOf(d.entry)))
 	}
 	clear(p.left)
-	p.left = p.left[:0]
+	p.left, p.heldLeft = p.left[:0], 0
 	return context.Cause(p.run.ctx)
 }
 
@@ -166,7 +188,7 @@ func (p *plan) readAll() error {
 	}
 	err := errors.Join(group.Wait(), p.settle())
 	clear(p.pieces)
-	p.pieces = p.pieces[:0]
+	p.pieces, p.heldFiles = p.pieces[:0], 0
 	return err
 }
 

@@ -7,7 +7,7 @@
 // file or link in the place of another in one step, when it is complete, and
 // never in the place of what the same run made; and that a file whose content
 // cannot be read whole is not left behind. Memory does not grow with the
-// number or size of files; with Overwrite it holds the names of the
+// number or size of files, their names or attributes; with Overwrite it holds the names of the
 // directories that were there, those on the way from the target to one entry.
 package restore
 
@@ -71,6 +71,9 @@ type Report struct {
 	Bytes       int64 // written
 	ReadBytes   int64 // sealed bytes read
 	Renamed     int64 // entries that got another name: ErrRenamed is among the problems
+	// NotOwned are entries without the owner or group that they had, which
+	// takes rights that this process has not: no problems.
+	NotOwned int64
 	// ProblemCount is how many problems there were; the first MaxProblems are
 	// kept in Problems.
 	ProblemCount int64
@@ -97,6 +100,7 @@ func Run(ctx context.Context, q Request) (*Report, error) {
 	if r.strangers > 1 {
 		r.problem("", fmt.Errorf("%d more like the first: %w", r.strangers-1, r.strange))
 	}
+	r.report.NotOwned = tree.Kept()
 	return r.report, errors.Join(err, r.links.end())
 }
 
@@ -249,8 +253,10 @@ func (r *run) refused(path string, err error) {
 		r.mu.Lock()
 		r.strangers++
 		n := r.strangers
-		if r.strange = source.ErrOwner; errors.Is(err, source.ErrSetID) {
-			r.strange = source.ErrSetID
+		for _, what := range ownerErrors() {
+			if errors.Is(err, what) {
+				r.strange = what
+			}
 		}
 		r.mu.Unlock()
 		if n > 1 {
@@ -260,9 +266,14 @@ func (r *run) refused(path string, err error) {
 	r.problem(path, fmt.Errorf("restored, but not all of its metadata: %w", err))
 }
 
-// isOwner reports whether an error is source.ErrOwner or source.ErrSetID and
-// nothing else. A system has one of them only.
+// ownerErrors are what an entry lacks because of its owner, the least first.
+func ownerErrors() []error {
+	return []error{source.ErrSetID, source.ErrGiven, source.ErrOwner}
+}
+
+// isOwner reports whether an error is some of ownerErrors and nothing else.
 func isOwner(err error) bool {
+	is := func(what error) bool { return errors.Is(err, what) }
 	if all, ok := err.(interface{ Unwrap() []error }); ok {
 		for _, e := range all.Unwrap() {
 			if !isOwner(e) {
@@ -271,7 +282,7 @@ func isOwner(err error) bool {
 		}
 		return true
 	}
-	return errors.Is(err, source.ErrOwner) || errors.Is(err, source.ErrSetID)
+	return slices.ContainsFunc(ownerErrors(), is)
 }
 
 // directory makes a directory, or enters the one that was there, and restores

@@ -2,6 +2,8 @@ package source
 
 import (
 	"cmp"
+	"errors"
+	"iter"
 	"os/user"
 	"slices"
 	"strconv"
@@ -35,6 +37,38 @@ func sortAttributes(list []Attribute) {
 	slices.SortFunc(list, func(a, b Attribute) int { return cmp.Compare(a.Name, b.Name) })
 }
 
+// appendAttributes reads attributes of an entry that have these names and are
+// kept, and puts them, sorted, to those of list; all of them together are
+// MaxAttributeBytes at most. What is not there, by none, is no error. With an
+// error come those that could be read; op is what was done to one.
+func appendAttributes(list []Attribute, op, path string, names iter.Seq[string], kept func(name string) bool,
+	read func(name string) ([]byte, error), none func(error) error) ([]Attribute, error) {
+	var problems []error
+	size := 0
+	for _, a := range list {
+		size += len(a.Name) + len(a.Value)
+	}
+	for name := range names {
+		if !kept(name) {
+			continue
+		}
+		value, err := read(name)
+		if none(err) != nil {
+			problems = append(problems, failed(op+" "+name, path, err))
+		}
+		if err != nil {
+			continue
+		}
+		if size += len(name) + len(value); size > MaxAttributeBytes {
+			problems = append(problems, failed(op, path, ErrAttributes))
+			break
+		}
+		list = append(list, Attribute{name, string(value)})
+	}
+	sortAttributes(list)
+	return list, errors.Join(problems...)
+}
+
 // attribute returns the value of an attribute of the entry.
 func (e *Entry) attribute(name string) (value string, ok bool) {
 	for _, a := range e.Attributes {
@@ -43,6 +77,12 @@ func (e *Entry) attribute(name string) (value string, ok bool) {
 		}
 	}
 	return "", false
+}
+
+// has reports whether the entry has an attribute.
+func (e *Entry) has(name string) bool {
+	_, ok := e.attribute(name)
+	return ok
 }
 
 // WasSparse reports whether the file had holes.

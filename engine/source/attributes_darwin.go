@@ -55,31 +55,14 @@ func kept(name string) bool {
 
 // attributes lists and gets. com.apple.ResourceFork and com.apple.FinderInfo
 // are attributes like any other.
-func attributes(path string, list func([]byte) (int, error), get func(string, []byte) (int, error)) (all []Attribute, err error) {
+func attributes(path string, list func([]byte) (int, error), get func(string, []byte) (int, error)) ([]Attribute, error) {
 	names, err := whole(list)
 	if err != nil {
 		return nil, failed("listxattr", path, none(err))
 	}
-	var problems []error
-	size := 0
-	for name := range strings.SplitSeq(string(names), "\x00") {
-		if !kept(name) {
-			continue
-		}
-		value, err := whole(func(b []byte) (int, error) { return get(name, b) })
-		switch {
-		case none(err) != nil:
-			problems = append(problems, failed("getxattr "+name, path, err))
-		case err == nil:
-			if size += len(name) + len(value); size > MaxAttributeBytes {
-				sortAttributes(all)
-				return all, errors.Join(append(problems, failed("getxattr", path, ErrAttributes))...)
-			}
-			all = append(all, Attribute{name, string(value)})
-		}
-	}
-	sortAttributes(all)
-	return all, errors.Join(problems...)
+	return appendAttributes(nil, "getxattr", path, strings.SplitSeq(string(names), "\x00"), kept, func(name string) ([]byte, error) {
+		return whole(func(b []byte) (int, error) { return get(name, b) })
+	}, none)
 }
 
 // none takes an attribute, or attributes at all, that are not there for no

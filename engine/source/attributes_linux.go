@@ -51,33 +51,16 @@ func procPath(dirfd int, name string) string {
 
 // attributes lists and gets. Most entries have none: that costs one call and
 // no memory.
-func attributes(path string, list func([]byte) (int, error), get func(string, []byte) (int, error)) (all []Attribute, err error) {
+func attributes(path string, list func([]byte) (int, error), get func(string, []byte) (int, error)) ([]Attribute, error) {
 	var room [1024]byte
 	names, err := sized(room[:], list)
-	if err != nil {
+	if err != nil || len(names) == 0 {
 		return nil, failed("listxattr", path, none(err))
 	}
-	var problems []error
-	size := 0
-	for name := range strings.SplitSeq(string(names), "\x00") {
-		if !kept(name) {
-			continue
-		}
+	return appendAttributes(nil, "getxattr", path, strings.SplitSeq(string(names), "\x00"), kept, func(name string) ([]byte, error) {
 		var room [256]byte
-		value, err := sized(room[:], func(b []byte) (int, error) { return get(name, b) })
-		switch {
-		case none(err) != nil:
-			problems = append(problems, failed("getxattr "+name, path, err))
-		case err == nil:
-			if size += len(name) + len(value); size > MaxAttributeBytes {
-				sortAttributes(all)
-				return all, errors.Join(append(problems, failed("getxattr", path, ErrAttributes))...)
-			}
-			all = append(all, Attribute{name, string(value)})
-		}
-	}
-	sortAttributes(all)
-	return all, errors.Join(problems...)
+		return sized(room[:], func(b []byte) (int, error) { return get(name, b) })
+	}, none)
 }
 
 // kept reports whether an attribute of the system is worth keeping: what the

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"slices"
 	"strings"
 	"unicode/utf16"
 	"unsafe"
@@ -54,16 +55,19 @@ func handleAttributes(h windows.Handle, path string) (list []Attribute, err erro
 	if err != nil {
 		problems = append(problems, failed("listing the streams", path, err))
 	}
-	for _, name := range names {
-		content, err := readStream(h, name)
-		if err != nil {
-			problems = append(problems, failed("reading the stream "+name, path, err))
-			continue
-		}
-		list = append(list, Attribute{AttributeStream + name, content})
+	list, err = appendStreams(list, path, names, func(name string) ([]byte, error) { return readStream(h, name) })
+	return list, errors.Join(append(problems, err)...)
+}
+
+// appendStreams puts streams to the other attributes of a file, which share the
+// bound of their bytes.
+func appendStreams(list []Attribute, path string, names []string, read func(name string) ([]byte, error)) ([]Attribute, error) {
+	for i := range names {
+		names[i] = AttributeStream + names[i]
 	}
-	sortAttributes(list)
-	return list, errors.Join(problems...)
+	return appendAttributes(list, "reading", path, slices.Values(names), func(string) bool { return true },
+		func(name string) ([]byte, error) { return read(strings.TrimPrefix(name, AttributeStream)) },
+		func(err error) error { return err })
 }
 
 // unsupported reports whether a file system has no such thing at all.
@@ -132,17 +136,17 @@ func le32(b []byte) uint32 {
 const maxStream = 64 << 10
 
 // readStream reads a stream of an open file.
-func readStream(h windows.Handle, name string) (string, error) {
+func readStream(h windows.Handle, name string) ([]byte, error) {
 	s, err := openAt(h, ":"+name+":$DATA", windows.FILE_GENERIC_READ, windows.FILE_OPEN, 0)
 	if err != nil {
-		return "", err
+		return nil, err
 	}
 	f := os.NewFile(uintptr(s), name)
 	b, err := io.ReadAll(io.LimitReader(f, maxStream+1))
 	if err == nil && len(b) > maxStream {
 		err = fmt.Errorf("more than %d bytes, which are not kept", maxStream)
 	}
-	return string(b), errors.Join(err, f.Close())
+	return b, errors.Join(err, f.Close())
 }
 
 // writeStream makes a stream of an open file.

@@ -31,7 +31,7 @@ func (d *Dir) All() iter.Seq2[Entry, error] {
 		names, err := d.Names()
 		for _, name := range names {
 			e, lerr := d.Lstat(name)
-			if isGone(lerr) {
+			if IsGone(lerr) {
 				continue
 			}
 			if !yield(e, lerr) {
@@ -52,4 +52,6 @@ func join(dir, name string) string {
 	return dir + string(filepath.Separator) + name
 }
 
-func isGone(err error) bool { return errors.Is(err, fs.ErrNotExist) }
+// IsGone reports whether an error says that an entry is not there. That its
+// file system cannot be reached now is no such error.
+func IsGone(err error) bool { return errors.Is(err, fs.ErrNotExist) && !isUnreachable(err) }

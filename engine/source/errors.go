@@ -26,6 +26,9 @@ var (
 	// ErrOwner says that the owner of a file could not be set, for want of a
 	// right, and everything else was.
 	ErrOwner = errors.New("the owner takes the right to restore files (SeRestorePrivilege), the rest of the security descriptor is set")
+	// ErrGiven says that an owner or group was refused to who may give files
+	// away, by a file system that has none, for example; everything else was set.
+	ErrGiven = errors.New("owner and group cannot be set here")
 	// ErrSetID says that a file was not given its SetUID or SetGID bit, because
 	// its owner or group is not the one that the bit is for.
 	ErrSetID = errors.New("it has another owner or group here, and so not the setuid or setgid bit")

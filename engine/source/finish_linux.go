@@ -12,9 +12,13 @@ import (
 func (t *Tree) Finish(f *NewFile, _ string, e Entry) (refused, err error) {
 	var problems []error
 	mode := f.is.mode
-	if t.own && (f.is.uid != e.UID || f.is.gid != e.GID) {
-		problems = append(problems, failed("chown", f.name, unix.Fchown(f.fd, int(e.UID), int(e.GID))))
+	changed, err := t.owning.give(f.name, f.is.uid, f.is.gid, &e, func(uid, gid int) error { return unix.Fchown(f.fd, uid, gid) })
+	if changed {
 		mode &^= SetUID | SetGID
+	}
+	problems = append(problems, err)
+	if f.is.acl && !e.has(accessACL) {
+		problems = append(problems, failed("removexattr "+accessACL, f.name, none(unix.Fremovexattr(f.fd, accessACL))))
 	}
 	problems = append(problems, setAttributes(&e, false, func(name string, value []byte) error { return unix.Fsetxattr(f.fd, name, value, 0) }))
 	want, err := e.modeFor(func() (uint32, uint32, error) {

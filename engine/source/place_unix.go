@@ -4,6 +4,7 @@ package source
 
 import (
 	"errors"
+	"fmt"
 	"io/fs"
 	"os"
 	"sync"
@@ -17,8 +18,9 @@ type place struct {
 	fd   int
 	held held // under Tree.mu
 
-	mu    sync.Mutex
-	given given
+	mu       sync.Mutex
+	given    given
+	bequeath bequeath
 }
 
 // given is what the last new file that was looked at in a directory got of
@@ -26,6 +28,7 @@ type place struct {
 // asks for the same mode gets the same.
 type given struct {
 	known    bool
+	acl      bool // perhaps it inherited an ACL
 	asked    uint32
 	mode     uint32
 	uid, gid uint32
@@ -104,15 +107,41 @@ func (p *place) list() (*os.File, error) {
 	return os.NewFile(uintptr(fd), "."), nil
 }
 
-// ours reports whether a new file in the directory will belong to the owner
-// of e, as far as is known.
-func (p *place) ours(e Entry) bool {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	if p.given.known {
-		return p.given.uid == e.UID && p.given.gid == e.GID
+// asBorn reports whether a new file in the directory may have the permissions
+// of e at once, as far as is known: nobody else is still to be its owner, and it
+// inherits no ACL that lets others in.
+func (p *place) asBorn(o *owning, e *Entry) bool {
+	if p.bequeaths() && !e.has(accessACL) {
+		return false
 	}
-	return int(e.UID) == os.Geteuid()
+	uid, gid := uint32(os.Geteuid()), uint32(os.Getegid())
+	p.mu.Lock()
+	if p.given.known {
+		uid, gid = p.given.uid, p.given.gid
+	}
+	p.mu.Unlock()
+	newUID, newGID := o.tries(uid, gid, e)
+	return newUID < 0 && newGID < 0
+}
+
+// give gives what has an owner and a group those of e, with chown, as far as
+// the process may. changed says that it tried, which can take SetUID and SetGID
+// bits away.
+func (o *owning) give(name string, uid, gid uint32, e *Entry, chown func(uid, gid int) error) (changed bool, err error) {
+	newUID, newGID := o.tries(uid, gid, e)
+	if changed = newUID >= 0 || newGID >= 0; changed {
+		err = chown(newUID, newGID)
+	}
+	refused := err == unix.EPERM || err == unix.EINVAL // EINVAL: the number means nobody here
+	switch {
+	case o.anybody && refused:
+		return changed, failed("chown", name, fmt.Errorf("%w: %w", ErrGiven, err))
+	case o.anybody || err != nil && !refused:
+		return changed, failed("chown", name, err)
+	case refused || uid != e.UID || gid != e.GID && newGID < 0:
+		o.kept.Add(1)
+	}
+	return changed, nil
 }
 
 // create makes a new file.
@@ -129,6 +158,7 @@ func (p *place) create(name string, mode uint32) (*NewFile, error) {
 	if f.is, err = p.gives(fd, mode); err != nil {
 		return nil, errors.Join(failed("fstat", name, err), f.Close(), p.remove(name))
 	}
+	f.is.acl = p.bequeaths()
 	return f, nil
 }
 
@@ -173,7 +203,7 @@ func (p *place) openFile(name string) (*NewFile, error) {
 	if err != nil {
 		return nil, errors.Join(failed("open", name, err), unix.Close(fd))
 	}
-	return &NewFile{fd: fd, name: name, is: given{known: true, mode: uint32(st.Mode) & ModeMask, uid: st.Uid, gid: st.Gid}}, nil
+	return &NewFile{fd: fd, name: name, is: given{known: true, acl: p.bequeaths(), mode: uint32(st.Mode) & ModeMask, uid: st.Uid, gid: st.Gid}}, nil
 }
 
 // modeFor is the mode of e for what was made of it. SetUID and SetGID lend the
@@ -202,7 +232,7 @@ func (e *Entry) modeFor(now func() (uid, gid uint32, err error)) (mode uint32, e
 }
 
 // setMetadata sets what SetMetadata promises.
-func (p *place) setMetadata(name string, e Entry, own bool) error {
+func (p *place) setMetadata(name string, e Entry, o *owning) error {
 	there, err := p.lstat(name)
 	if err != nil {
 		return err
@@ -212,11 +242,13 @@ func (p *place) setMetadata(name string, e Entry, own bool) error {
 	}
 	var problems []error
 	mode := there.Mode
-	if own && (there.UID != e.UID || there.GID != e.GID) {
-		problems = append(problems, failed("chown", name, unix.Fchownat(p.fd, name, int(e.UID), int(e.GID), unix.AT_SYMLINK_NOFOLLOW)))
+	changed, err := o.give(name, there.UID, there.GID, &e, func(uid, gid int) error {
+		return unix.Fchownat(p.fd, name, uid, gid, unix.AT_SYMLINK_NOFOLLOW)
+	})
+	if changed {
 		mode &^= SetUID | SetGID // the kernel may have taken them away
 	}
-	problems = append(problems, p.setAttributes(name, &e, false))
+	problems = append(problems, err, p.setAttributes(name, &e, false), p.disinherit(name, &e))
 	want, err := e.modeFor(func() (uint32, uint32, error) {
 		now, err := p.lstat(name)
 		return now.UID, now.GID, err

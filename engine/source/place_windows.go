@@ -147,8 +147,9 @@ func (p *place) symlinkAs(e Entry, name string) error {
 // list opens the directory once more, for reading its names.
 func (p *place) list() (*os.File, error) { return p.root.Open(".") }
 
-// ours is true: who owns a file is not set here.
-func (p *place) ours(Entry) bool { return true }
+// asBorn is true: who owns a file is not set here by number, and a new file has
+// what it inherits until its security descriptor is set.
+func (p *place) asBorn(*owning, *Entry) bool { return true }
 
 // create makes a new file.
 func (p *place) create(name string, mode uint32) (*NewFile, error) {

@@ -1,10 +1,15 @@
 package source
 
 import (
+	"errors"
 	"unsafe"
 
 	"golang.org/x/sys/windows"
 )
+
+// isUnreachable reports whether an error is about a server or share that does
+// not answer. Package os takes that for "does not exist".
+func isUnreachable(err error) bool { return errors.Is(err, windows.ERROR_BAD_NETPATH) }
 
 // takeRights turns on the rights of the process that backups and restores are
 // for, if it has them: to read and to write whatever a DACL says, and to make

@@ -464,3 +464,13 @@ func FuzzCheckName(f *testing.F) {
 		}
 	})
 }
+
+func TestAttributesThatAreKnownCountInTheBoundOfThoseThatAreRead(t *testing.T) {
+	read := 0
+	known := []Attribute{{AttributeSecurity, strings.Repeat("s", 64<<10)}}
+	list, err := appendAttributes(known, "reading", "file", slices.Values(make([]string, 100)), func(string) bool { return true },
+		func(string) ([]byte, error) { read++; return make([]byte, 64<<10), nil }, func(err error) error { return err })
+	if !errors.Is(err, ErrAttributes) || len(list) != 15 || read != 15 {
+		t.Errorf("%d attributes, %d read, %v", len(list), read, err)
+	}
+}

@@ -377,3 +377,21 @@ func FuzzParseStreams(f *testing.F) {
 		}
 	})
 }
+
+func TestUnreachableShareIsNotTakenForRemovedFiles(t *testing.T) {
+	for err, gone := range map[error]bool{windows.ERROR_FILE_NOT_FOUND: true, windows.ERROR_PATH_NOT_FOUND: true, windows.ERROR_BAD_NETPATH: false,
+		windows.ERROR_ACCESS_DENIED: false} {
+		if got := IsGone(&fs.PathError{Op: "lstat", Path: "x", Err: err}); got != gone {
+			t.Errorf("%v is gone: %v", err, got)
+		}
+	}
+}
+
+func TestStreamsOfAFileAreReadUpToABoundOfAllTogether(t *testing.T) {
+	read := 0
+	list, err := appendStreams([]Attribute{{AttributeSecurity, strings.Repeat("s", maxStream)}}, "file", make([]string, 100),
+		func(string) ([]byte, error) { read++; return make([]byte, maxStream), nil })
+	if !errors.Is(err, ErrAttributes) || len(list) != 15 || read != 15 {
+		t.Errorf("%d attributes, %d streams read, %v", len(list), read, err)
+	}
+}

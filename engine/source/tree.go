@@ -18,8 +18,8 @@ import (
 // get their metadata after everything in them, the deepest first: a
 // directory's time changes with its entries, and a mode can lock us out.
 type Tree struct {
-	top *place
-	own bool // metadata includes the owner
+	top    *place
+	owning *owning
 
 	mu sync.Mutex
 	// The directories that were used last, by path, so that the files of one
@@ -45,14 +45,15 @@ const (
 )
 
 // OpenTree opens the directory to write below. With own set, metadata also
-// includes user and group, which takes the rights of root.
+// includes user and group, which takes the rights of root; without it, the
+// group where the process is a member of it.
 func OpenTree(dir string, own bool) (*Tree, error) {
 	takeRights()
 	top, err := openPlace(dir)
 	if err != nil {
 		return nil, err
 	}
-	return &Tree{top: top, own: own, open: map[string]*place{}}, nil
+	return &Tree{top: top, owning: newOwning(own), open: map[string]*place{}}, nil
 }
 
 // Close closes the directory handles. Nobody may use the Tree any more.
@@ -87,7 +88,7 @@ func (t *Tree) Create(path string) (f *NewFile, err error) {
 func (t *Tree) CreateAs(path string, e Entry) (f *NewFile, err error) {
 	err = t.in(path, func(p *place, name string) error {
 		mode := e.Mode & 0o777
-		if t.own && !p.ours(e) || len(e.Attributes) > 0 { // these take the right to write
+		if !p.asBorn(t.owning, &e) || len(e.Attributes) > 0 { // these take the right to write
 			mode = newFileMode
 		}
 		f, err = p.create(name, mode)
@@ -208,13 +209,13 @@ func (t *Tree) Replace(temporary, path string) error {
 	return t.in(path, func(p *place, name string) error { return p.rename(old, name) })
 }
 
-// SetMetadata gives an entry the owner (if the Tree was opened to), mode and
+// SetMetadata gives an entry the owner (see OpenTree and Kept), mode and
 // modification time of e; of a symbolic link the time, and the owner. The
 // empty path is the directory of the Tree itself. When a part is refused the
 // others are still set. A SetUID or SetGID bit is set only if owner or group are
 // those that it is for, or else the error is ErrSetID.
 func (t *Tree) SetMetadata(path string, e Entry) error {
-	return t.at(path, func(p *place, name string) error { return p.setMetadata(name, e, t.own) })
+	return t.at(path, func(p *place, name string) error { return p.setMetadata(name, e, t.owning) })
 }
 
 // Every file system holds the times from 1970 to 2038.

@@ -14,7 +14,7 @@ const settable = windows.FILE_ATTRIBUTE_READONLY | windows.FILE_ATTRIBUTE_HIDDEN
 
 // setMetadata sets what SetMetadata promises, through one handle of the entry
 // itself: what its DACL or attributes forbid afterwards does not matter.
-func (p *place) setMetadata(name string, e Entry, _ bool) error {
+func (p *place) setMetadata(name string, e Entry, _ *owning) error {
 	h, err := p.openToDress(name)
 	if err != nil {
 		return &os.PathError{Op: "setting the metadata", Path: name, Err: err}
