@@ -176,9 +176,10 @@ func lost(losses []upkeep.Loss) bool {
 	return false
 }
 
+// lackingChunks counts every chunk that is lacking once.
 func lackingChunks(losses []upkeep.Loss) (chunks int64) {
 	for _, l := range losses {
-		chunks += l.Lacking
+		chunks += l.Counted
 	}
 	return chunks
 }
