@@ -42,11 +42,6 @@ func (e *Engine) checkAll(ctx context.Context, o CheckOptions, report *CheckRepo
 	if err := e.withCatalog(ctx, func() error { return e.look(ctx, o, report) }); err != nil {
 		return err
 	}
-	marks, err := e.catalog.Marks()
-	if err != nil {
-		return err
-	}
-	report.Snapshots = int64(len(marks))
 	if o.Repair {
 		if err := e.renew(ctx, report); err != nil {
 			return err
@@ -128,6 +123,11 @@ func (e *Engine) look(ctx context.Context, o CheckOptions, report *CheckReport) 
 			o.Progress(p)
 		}
 	}
+	marks, err := e.catalog.Marks()
+	if err != nil {
+		return err
+	}
+	report.Snapshots = int64(len(marks))
 	r, err := upkeep.Check(ctx, q)
 	report.Devices, report.Segments, report.Entries, report.Packs = r.Devices, r.Segments, r.Entries, r.Packs
 	report.Chunks, report.ReadBytes, report.DeadPacks = r.Chunks, r.ReadBytes, r.DeadPacks

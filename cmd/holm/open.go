@@ -75,6 +75,7 @@ func occasions() []occasion {
 		{engine.ErrUnreachable, exitUnreachable, "is the disk mounted, the server up? --vault says where the vault is now"},
 		{engine.ErrNotCreateOnly, exitFailed, "put the vault on a file system with hard links, or one that can refuse to replace a file; a service must honour If-None-Match"},
 		{engine.ErrNoSnapshot, exitFailed, `"holm snapshots" lists them`},
+		{engine.ErrNoneYet, exitFailed, `"holm backup PATH" makes one`},
 		{engine.ErrAmbiguous, exitFailed, "give more digits of the id"},
 		{engine.ErrNoPath, exitFailed, `"holm ls" lists what is there`},
 		{engine.ErrOwnPlace, exitUsage, "choose directories that lie beside each other; a restore goes outside of the vault and of the data directory"},
