@@ -68,16 +68,16 @@ type checkAnswer struct {
 	Type string `json:"type"`
 	// Complete is false if an error ended the check: the rest is what was found
 	// until then.
-	Complete  bool   `json:"complete"`
-	Devices   int64  `json:"devices"`
-	Segments  int64  `json:"segments"`
-	Snapshots int64  `json:"snapshots"`
-	Entries   int64  `json:"entries"`
-	Packs     int64  `json:"packs"`
-	DeadPacks int64  `json:"dead_packs"`
-	Chunks    int64  `json:"chunks"`
-	BytesRead int64  `json:"bytes_read"`
-	Problems  int    `json:"problems"`
+	Complete  bool  `json:"complete"`
+	Devices   int64 `json:"devices"`
+	Segments  int64 `json:"segments"`
+	Snapshots int64 `json:"snapshots"`
+	Entries   int64 `json:"entries"`
+	Packs     int64 `json:"packs"`
+	DeadPacks int64 `json:"dead_packs"`
+	Chunks    int64 `json:"chunks"`
+	BytesRead int64 `json:"bytes_read"`
+	Problems  int   `json:"problems"`
 	// Repairable are those of the problems that cost nothing.
 	Repairable int64   `json:"repairable"`
 	Warnings   int     `json:"warnings"`
