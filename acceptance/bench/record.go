@@ -13,8 +13,6 @@ import (
 	"slices"
 	"strings"
 	"time"
-
-	"holm.example/internal/durable"
 )
 
 // record is all that was measured; benchmarks.json is its JSON.
@@ -90,7 +88,11 @@ func (r *record) save() error {
 	if err != nil {
 		return err
 	}
-	return durable.WriteFile(r.file(), append(data, '\n'), 0o644)
+	half := r.file() + ".half"
+	if err := os.WriteFile(half, append(data, '\n'), 0o644); err != nil {
+		return err
+	}
+	return os.Rename(half, r.file())
 }
 
 // machine says on what it was measured.
