@@ -63,12 +63,12 @@ func occasions() []occasion {
 		{engine.ErrWrongPassphrase, exitPassphrase, `the passphrase is the one that was given at "holm init"`},
 		{engine.ErrOtherVault, exitPassphrase, "--vault or HOLM_VAULT names another vault than --data-dir or HOLM_DATA_DIR belongs to; each vault needs a data directory of its own"},
 		{engine.ErrAlreadyRunning, exitRunning, "wait until it has ended; each --data-dir runs one at a time"},
-		{engine.ErrNotJoined, exitFailed, `"holm init DIR" makes a vault, "holm join DIR" joins one; or name the right --data-dir`},
+		{engine.ErrNotJoined, exitFailed, `"holm init VAULT" makes a vault, "holm join VAULT" joins one; or name the right --data-dir`},
 		{engine.ErrJoined, exitFailed, "another --data-dir can belong to another vault"},
-		{engine.ErrVaultExists, exitFailed, `"holm join DIR" makes this device one of that vault`},
+		{engine.ErrVaultExists, exitFailed, `"holm join VAULT" makes this device one of that vault`},
 		{engine.ErrNewer, exitFailed, "install the newest holm on this device"},
 		{engine.ErrDenied, exitUnreachable, `for SFTP, "ssh HOST" must work without a question; for S3, see --s3-credentials and AWS_ACCESS_KEY_ID`},
-		{engine.ErrLost, exitDamaged, `if there is a newer copy of the vault, put it back; else "holm join DIR --data-dir NEW" makes a new device that goes on`},
+		{engine.ErrLost, exitDamaged, `if there is a newer copy of the vault, put it back; else "holm join VAULT --data-dir NEW" makes a new device that goes on`},
 		{engine.ErrDamaged, exitDamaged, `keep the vault as it is; "holm check --read-data" names everything that is damaged`},
 		{engine.ErrLocation, exitUsage, `"holm --help" shows how the place of a vault is written`},
 		{engine.ErrNoVault, exitUnreachable, "is the disk mounted, the server up? --vault says where the vault is now"},
@@ -82,7 +82,7 @@ func occasions() []occasion {
 		{engine.ErrNothing, exitFailed, "are the paths right, their disks mounted, and may this user read them?"},
 		{syscall.ENOSPC, exitFailed, "make room on that disk; the same command goes on from there"},
 		{engine.ErrNoTarget, exitFailed, "let it be written to, or name another --to"},
-		{engine.ErrState, exitFailed, `"holm join DIR --data-dir NEW" joins the vault again with the passphrase`},
+		{engine.ErrState, exitFailed, `"holm join VAULT --data-dir NEW" joins the vault again with the passphrase`},
 	}
 }
 
