@@ -311,11 +311,12 @@ func TestTimeAndMemoryAreThoseOfTheCommandAlone(t *testing.T) {
 	}
 	enter := []string{"sh", "-euc", `sleep 0.5; ` + entered + `"$@"`, "sh"}
 	start := time.Now()
-	s, said, err := measure(t.Context(), command{words: []string{"sh", "-c", "echo hello; exec sleep 0.2"}, enter: enter})
+	s, said, err := measure(t.Context(), command{words: []string{"sh", "-c", "echo hello; exec sleep 0.4"}, enter: enter})
 	if err != nil || said != "hello" {
 		t.Fatalf("said %q, %v", said, err)
 	}
-	if all := time.Since(start).Seconds(); s.WallSeconds < 0.2 || s.WallSeconds > all-0.5 {
+	// On a busy machine the word that the command has begun can come late.
+	if all := time.Since(start).Seconds(); s.WallSeconds < 0.1 || s.WallSeconds > all-0.5 {
 		t.Errorf("%.2f of %.2f s, want the half second of entering left out", s.WallSeconds, all)
 	}
 	if s.PeakRSS == 0 || s.PeakRSS > 100<<20 || s.PeakAnon > s.PeakRSS {
