@@ -21,11 +21,13 @@ const maxNamed = 1000
 
 // Check checks the vault, and repairs it if asked to. Damage is in the
 // report's problems, each naming the object or file and wrapping ErrDamaged;
-// the error is one that ended the check. It remembers which packs are bad: no
-// later backup relies on them.
+// the error is one that ended the check: the report has what was found, and put
+// back, until then. It remembers which packs are bad: no later backup relies on
+// them.
 func (e *Engine) Check(ctx context.Context, o CheckOptions) (CheckReport, error) {
 	report := CheckReport{Started: e.now()}
 	err := e.checkAll(ctx, o, &report)
+	report.countRepairable()
 	report.Finished = e.now()
 	return report, err
 }
@@ -58,9 +60,12 @@ func (e *Engine) checkAll(ctx context.Context, o CheckOptions, report *CheckRepo
 		if err := e.refill(ctx, o, report); errors.Is(err, ErrDamaged) || errors.Is(err, ErrNewer) {
 			report.Problems = append(report.Problems, Problem{"", fmt.Errorf("repairing: %w", err)})
 		} else if err != nil {
+			report.sort(losses, nil, true)
 			return err
 		}
+		before := losses
 		if losses, err = e.losses(ctx); err != nil {
+			report.sort(before, nil, true)
 			return err
 		}
 		report.RepairedChunks = report.LackingChunks - lackingChunks(losses)
@@ -69,25 +74,24 @@ func (e *Engine) checkAll(ctx context.Context, o CheckOptions, report *CheckRepo
 	needed := false
 	if lost(losses) {
 		if needed, err = e.nameDamaged(ctx, report); err != nil {
+			report.sort(losses, repaired, true)
 			return err
 		}
 	}
 	report.sort(losses, repaired, needed)
-	report.countRepairable()
-	marks, err := e.catalog.Marks()
-	report.Snapshots = int64(len(marks))
-	return err
+	return nil
 }
 
 // renew stores cards and segments again that parity makes good.
 func (e *Engine) renew(ctx context.Context, report *CheckReport) error {
 	var rest []Problem
-	for _, p := range report.Problems {
+	for i, p := range report.Problems {
 		done := false
 		if errors.Is(p.Err, ErrRepairable) {
 			var err error
 			done, err = e.vault.Renew(ctx, p.Path)
 			if errors.Is(err, storage.ErrUnreachable) || ctx.Err() != nil {
+				report.Problems = append(rest, report.Problems[i:]...)
 				return errors.Join(ctx.Err(), err)
 			}
 			if err != nil && !errors.Is(err, ErrDamaged) {
@@ -119,6 +123,11 @@ func (e *Engine) look(ctx context.Context, o CheckOptions, report *CheckReport) 
 			o.Progress(p)
 		}
 	}
+	marks, err := e.catalog.Marks()
+	if err != nil {
+		return err
+	}
+	report.Snapshots = int64(len(marks))
 	r, err := upkeep.Check(ctx, q)
 	report.Devices, report.Segments, report.Entries, report.Packs = r.Devices, r.Segments, r.Entries, r.Packs
 	report.Chunks, report.ReadBytes, report.DeadPacks = r.Chunks, r.ReadBytes, r.DeadPacks
@@ -176,9 +185,10 @@ func lost(losses []upkeep.Loss) bool {
 	return false
 }
 
+// lackingChunks counts every chunk that is lacking once.
 func lackingChunks(losses []upkeep.Loss) (chunks int64) {
 	for _, l := range losses {
-		chunks += l.Lacking
+		chunks += l.Counted
 	}
 	return chunks
 }
@@ -345,7 +355,9 @@ func countMarks(marks []*catalog.Mark) (n int) {
 	return n
 }
 
-// sort parts the problems of packs: those of which everything has another
+// sort parts the problems of packs by what is lost with them, and by which of
+// them are repaired; needed says that files need what is lost, or that nobody
+// knows. Those of which everything has another
 // copy are repaired, if it was not so before, or a warning, and so are those
 // of which no file needs what is lost.
 func (r *CheckReport) sort(losses []upkeep.Loss, repaired map[vault.PackID]bool, needed bool) {

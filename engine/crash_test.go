@@ -220,6 +220,13 @@ func TestSecondEngineIsToldWhoRuns(t *testing.T) {
 		if !errors.Is(err, ErrAlreadyRunning) || !strings.Contains(err.Error(), "process ") || !strings.Contains(err.Error(), " since ") {
 			t.Errorf("got %v", err)
 		}
+		// One that has just begun has not said yet who it is.
+		if err := os.Truncate(filepath.Join(s.data, "lock"), 0); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := s.open(s.data); !errors.Is(err, ErrAlreadyRunning) || !strings.HasSuffix(err.Error(), "already running: it has just begun") {
+			t.Errorf("got %q", err)
+		}
 	})
 	s.with(s.data, func(*Engine) {}) // free again
 }

@@ -47,6 +47,8 @@ var (
 	ErrNotCreateOnly = storage.ErrNotCreateOnly
 	// ErrNoSnapshot: nothing fits what was asked for.
 	ErrNoSnapshot = errors.New("no such snapshot")
+	// ErrNoneYet: there is no snapshot of which the latest could be meant.
+	ErrNoneYet = errors.New("the vault holds no snapshot yet")
 	// ErrAmbiguous: more than one snapshot fits.
 	ErrAmbiguous = errors.New("more than one snapshot begins like that")
 	// ErrNoPath: the snapshot has no such path.

@@ -28,7 +28,11 @@ func acquire(dir string, now time.Time) (*dataLock, error) {
 		who, _ := io.ReadAll(io.LimitReader(f, 200)) // only for the message
 		closeErr := f.Close()
 		if errors.Is(err, filelock.ErrHeld) {
-			return nil, fmt.Errorf("%w: %s", ErrAlreadyRunning, strings.TrimSpace(string(who)))
+			text := strings.TrimSpace(string(who))
+			if text == "" {
+				text = "it has just begun" // and not said yet who it is
+			}
+			return nil, fmt.Errorf("%w: %s", ErrAlreadyRunning, text)
 		}
 		return nil, errors.Join(fmt.Errorf("locking the data directory: %w", err), closeErr)
 	}

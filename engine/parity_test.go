@@ -13,6 +13,7 @@ import (
 
 	"holm.example/engine/storage"
 	"holm.example/engine/storage/storagetest"
+	"holm.example/engine/upkeep"
 	"holm.example/engine/vault"
 )
 
@@ -246,6 +247,29 @@ func TestFilesOfAPackThatParityMakesGoodAreNotLost(t *testing.T) {
 	if r = w.checks(w.data, CheckOptions{Repair: true}); len(r.Problems) > 0 || len(r.Repaired) != 2 || r.LackingChunks != 0 {
 		t.Errorf("repair: %+v", r)
 	}
+}
+
+// TestPackIsOneProblem has a pack of which a deep check has found more than
+// parity makes good, and one that reads less finds only what it does.
+func TestPackIsOneProblem(t *testing.T) {
+	w := newWornOf(t, true)
+	w.write("a", noise(1, 30_000))
+	w.backup(w.data)
+	pack := w.packs()[0]
+	id, err := vault.ParsePackName(pack)
+	if err != nil {
+		t.Fatal(err)
+	}
+	w.wear(pack, "flipped")
+	w.with(w.data, func(e *Engine) {
+		if err := e.setBad([]upkeep.BadPack{{ID: id, Depth: upkeep.Contents}}); err != nil {
+			t.Fatal(err)
+		}
+		r, err := e.Check(t.Context(), CheckOptions{ReadData: true})
+		if err != nil || len(r.Problems) != 1 || r.Problems[0].Path != pack || r.Repairable != 0 || r.DamagedFiles != 1 {
+			t.Errorf("%d repairable, %d files, %v\n%s", r.Repairable, r.DamagedFiles, err, says(r.Problems))
+		}
+	})
 }
 
 func TestRestoreNamesWhatWasRepairedOnce(t *testing.T) {

@@ -5,7 +5,6 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
-	"strconv"
 	"strings"
 	"time"
 
@@ -128,11 +127,11 @@ func (e *Engine) mark(ctx context.Context, at string) (*catalog.Mark, error) {
 	case len(fits) > 1:
 		return nil, fmt.Errorf("%q: %w", at, ErrAmbiguous)
 	case len(fits) == 0:
-		what := strconv.Quote(at)
+		none := fmt.Errorf("%q: %w", at, ErrNoSnapshot)
 		if latest {
-			what = "the vault has none yet"
+			none = ErrNoneYet
 		}
-		return nil, errors.Join(fmt.Errorf("%s: %w", what, ErrNoSnapshot), e.unread(func(seal.ID) bool { return true }))
+		return nil, errors.Join(none, e.unread(func(seal.ID) bool { return true }))
 	}
 	return fits[0], nil
 }

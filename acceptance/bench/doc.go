@@ -33,8 +33,13 @@
 //	size=1             part of the generated trees, for a quick look; less than
 //	                   1 leaves the modules out of tree a
 //	work=DIR           where trees and vaults lie; default the user's cache directory
-//	out=docs           where benchmarks.md, benchmarks.json and the plots are
+//	out=docs           where benchmarks.md, benchmarks.json and the plots are;
+//	                   the page and its directory are made if they are missing
 //	render=1           only make tables and plots of benchmarks.json again
+//
+// Results are kept in benchmarks.json after each run of a tree: a measurement
+// that ends early keeps the runs that are complete, and what other tools and
+// trees had before stays.
 //
 // restic and borg are those of a root of Debian sid, which needs root, as
 // limit does.

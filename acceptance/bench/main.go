@@ -66,6 +66,7 @@ type bench struct {
 	limit  int64   // MiB of memory; 0: none
 	phases []phase
 	tools  []tool
+	rest   time.Duration // after each run
 	record *record
 }
 
@@ -78,12 +79,18 @@ func run(ctx context.Context, args []string) error {
 	if err != nil {
 		return err
 	}
+	if err := rec.openPage(); err != nil {
+		return err
+	}
 	if s["render"] != "" {
 		return rec.render()
 	}
-	b := &bench{work: s["work"], record: rec}
+	b := &bench{work: s["work"], rest: forgetful, record: rec}
 	runs, err := b.configure(s)
 	if err != nil {
+		return err
+	}
+	if err := b.known(s); err != nil {
 		return err
 	}
 	if err := os.MkdirAll(b.work, 0o755); err != nil {
@@ -98,17 +105,24 @@ func run(ctx context.Context, args []string) error {
 		return err
 	}
 	if s["scale"] != "" {
-		if err := b.scale(ctx, strings.Split(s["scale"], ",")); err != nil {
-			return err
-		}
-		return rec.render()
+		err = b.scale(ctx, strings.Split(s["scale"], ","))
+	} else {
+		err = b.trees(ctx, strings.Split(s["trees"], ","), runs)
 	}
-	for _, name := range strings.Split(s["trees"], ",") {
+	if err != nil {
+		return fmt.Errorf("%w; runs that are complete are in %s, and render=1 makes the page of them", err, rec.file())
+	}
+	return rec.render()
+}
+
+// trees measures the tools on trees, so many times.
+func (b *bench) trees(ctx context.Context, names []string, runs int) error {
+	for _, name := range names {
 		tree, err := b.makeTree(ctx, name)
 		if err != nil {
 			return fmt.Errorf("making tree %s: %w", name, err)
 		}
-		if err := rec.describeTree(name, tree); err != nil {
+		if err := b.record.describeTree(name, tree); err != nil {
 			return err
 		}
 		for n := range runs {
@@ -117,7 +131,26 @@ func run(ctx context.Context, args []string) error {
 			}
 		}
 	}
-	return rec.render()
+	return nil
+}
+
+// known refuses trees and growing sources that there are not, before the first
+// one is measured.
+func (b *bench) known(s settings) error {
+	for _, name := range strings.Split(s["trees"], ",") {
+		if _, _, err := b.tree(name); err != nil {
+			return fmt.Errorf("trees=%s: %w", s["trees"], err)
+		}
+	}
+	if s["scale"] == "" {
+		return nil
+	}
+	for _, kind := range strings.Split(s["scale"], ",") {
+		if !slices.ContainsFunc(growths(), func(g growth) bool { return g.key == kind }) {
+			return fmt.Errorf("scale=%s: want files, links, entries or sparse", s["scale"])
+		}
+	}
+	return nil
 }
 
 // configure reads the settings that are numbers or lists of phases.
@@ -173,7 +206,7 @@ func (b *bench) versions(ctx context.Context) error {
 const forgetful = 40 * time.Second
 
 // round is one run of all tools over one tree. Each phase is done by every tool
-// before the next one begins.
+// before the next one begins. What it measured is kept once all of it is done.
 func (b *bench) round(ctx context.Context, name, tree string, n int) error {
 	dir := filepath.Join(b.work, "run", fmt.Sprintf("%s-%d", name, n))
 	if err := os.RemoveAll(dir); err != nil { // of a run that was killed
@@ -199,16 +232,16 @@ func (b *bench) round(ctx context.Context, name, tree string, n int) error {
 			return fmt.Errorf("tree %s, phase %s: %w", name, p.title, err)
 		}
 	}
-	if err := os.RemoveAll(dir); err != nil {
+	if err := b.record.save(); err != nil {
 		return err
 	}
-	if err := b.record.save(); err != nil {
+	if err := os.RemoveAll(dir); err != nil {
 		return err
 	}
 	select {
 	case <-ctx.Done():
 		return ctx.Err()
-	case <-time.After(forgetful):
+	case <-time.After(b.rest):
 		return nil
 	}
 }

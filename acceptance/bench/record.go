@@ -75,20 +75,24 @@ func (r *record) describeTree(name, dir string) error {
 
 // add takes a result; those of an earlier measurement of the same give way.
 func (r *record) add(n result) {
-	n.Session = r.session
+	n.Session, r.Machine = r.session, machine()
 	r.Results = slices.DeleteFunc(r.Results, func(o result) bool {
 		return o.Session != n.Session && o.Tree == n.Tree && o.Tool == n.Tool && o.Phase == n.Phase && o.Count == n.Count
 	})
 	r.Results = append(r.Results, n)
 }
 
+// save keeps the results: whole, or as they were before.
 func (r *record) save() error {
-	r.Machine = machine()
 	data, err := json.MarshalIndent(r, "", " ")
 	if err != nil {
 		return err
 	}
-	return os.WriteFile(r.file(), append(data, '\n'), 0o644)
+	half := r.file() + ".half"
+	if err := os.WriteFile(half, append(data, '\n'), 0o644); err != nil {
+		return err
+	}
+	return os.Rename(half, r.file())
 }
 
 // machine says on what it was measured.

@@ -5,6 +5,7 @@ package main
 import (
 	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"slices"
@@ -299,17 +300,43 @@ func sessionNote(c cells, tree string) string {
 	return fmt.Sprintf("\nRuns: %d. Not all of it is of one measurement: %s.\n", runs, strings.Join(sessions, ", "))
 }
 
-// render makes the tables and plots of what was measured.
-func (r *record) render() error {
-	page := filepath.Join(r.out, "benchmarks.md")
-	text, err := os.ReadFile(page)
+func (r *record) page() string { return filepath.Join(r.out, "benchmarks.md") }
+
+// readPage is what stands before and after the tables.
+func (r *record) readPage() (before, after string, err error) {
+	text, err := os.ReadFile(r.page())
 	if err != nil {
-		return err
+		return "", "", err
 	}
 	before, rest, ok := strings.Cut(string(text), beginMark)
 	_, after, ok2 := strings.Cut(rest, endMark)
 	if !ok || !ok2 {
-		return fmt.Errorf("%s has no place for the tables", page)
+		return "", "", fmt.Errorf("%s has no place for the tables", r.page())
+	}
+	return before, after, nil
+}
+
+// openPage makes sure, before anything is measured, that there is a page with a
+// place for the tables and that the results can be kept beside it.
+func (r *record) openPage() error {
+	if err := os.MkdirAll(r.out, 0o755); err != nil {
+		return err
+	}
+	_, _, err := r.readPage()
+	if errors.Is(err, fs.ErrNotExist) {
+		err = os.WriteFile(r.page(), []byte("# Figures\n\n"+beginMark+"\n"+endMark+"\n"), 0o644)
+	}
+	if err != nil {
+		return err
+	}
+	return r.save()
+}
+
+// render makes the tables and plots of what was measured.
+func (r *record) render() error {
+	before, after, err := r.readPage()
+	if err != nil {
+		return err
 	}
 	files := map[string]string{"benchmarks.md": before + beginMark + "\n" + r.markdown() + "\n" + endMark + after}
 	c := r.tabulate(plain)

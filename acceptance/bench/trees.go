@@ -28,21 +28,26 @@ var modules string
 // Seeds of what is generated.
 const seedSmall, seedLarge = 11, 12
 
+// tree says what goes into a tree, and how it is filled.
+func (b *bench) tree(name string) (inputs string, fill func(ctx context.Context, dir string) error, err error) {
+	inputs = fmt.Sprint(b.size, seedSmall, seedLarge)
+	switch name {
+	case "a":
+		return inputs + runtime.Version() + modules, b.goTree, nil
+	case "b":
+		return inputs, func(ctx context.Context, dir string) error { return smallFiles(ctx, dir, b.size) }, nil
+	case "c":
+		return inputs, func(ctx context.Context, dir string) error { return largeFiles(ctx, dir, b.size) }, nil
+	}
+	return "", nil, errors.New("there are trees a, b and c")
+}
+
 // makeTree makes a tree below the work directory, once. Its name holds what
 // went into it.
 func (b *bench) makeTree(ctx context.Context, name string) (string, error) {
-	inputs := fmt.Sprint(b.size, seedSmall, seedLarge)
-	var fill func(dir string) error
-	switch name {
-	case "a":
-		inputs += runtime.Version() + modules
-		fill = func(dir string) error { return b.goTree(ctx, dir) }
-	case "b":
-		fill = func(dir string) error { return smallFiles(ctx, dir, b.size) }
-	case "c":
-		fill = func(dir string) error { return largeFiles(ctx, dir, b.size) }
-	default:
-		return "", errors.New("there are trees a, b and c")
+	inputs, fill, err := b.tree(name)
+	if err != nil {
+		return "", err
 	}
 	dir := filepath.Join(b.work, fmt.Sprintf("tree-%s-%.4x", name, sha256.Sum256([]byte(inputs))))
 	if exists(dir) {
@@ -53,7 +58,7 @@ func (b *bench) makeTree(ctx context.Context, name string) (string, error) {
 		return "", err
 	}
 	fmt.Fprintf(os.Stderr, "bench: making tree %s\n", name)
-	if err := fill(half); err != nil {
+	if err := fill(ctx, half); err != nil {
 		return "", err
 	}
 	return dir, os.Rename(half, dir)

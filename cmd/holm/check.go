@@ -1,6 +1,7 @@
 package main
 
 import (
+	"errors"
 	"fmt"
 	"slices"
 	"strconv"
@@ -64,16 +65,19 @@ warning.`,
 
 // A checkAnswer is the JSON of check.
 type checkAnswer struct {
-	Type      string `json:"type"`
-	Devices   int64  `json:"devices"`
-	Segments  int64  `json:"segments"`
-	Snapshots int64  `json:"snapshots"`
-	Entries   int64  `json:"entries"`
-	Packs     int64  `json:"packs"`
-	DeadPacks int64  `json:"dead_packs"`
-	Chunks    int64  `json:"chunks"`
-	BytesRead int64  `json:"bytes_read"`
-	Problems  int    `json:"problems"`
+	Type string `json:"type"`
+	// Complete is false if an error ended the check: the rest is what was found
+	// until then.
+	Complete  bool  `json:"complete"`
+	Devices   int64 `json:"devices"`
+	Segments  int64 `json:"segments"`
+	Snapshots int64 `json:"snapshots"`
+	Entries   int64 `json:"entries"`
+	Packs     int64 `json:"packs"`
+	DeadPacks int64 `json:"dead_packs"`
+	Chunks    int64 `json:"chunks"`
+	BytesRead int64 `json:"bytes_read"`
+	Problems  int   `json:"problems"`
 	// Repairable are those of the problems that cost nothing.
 	Repairable int64   `json:"repairable"`
 	Warnings   int     `json:"warnings"`
@@ -84,9 +88,9 @@ type checkAnswer struct {
 	Seconds    float64 `json:"seconds"`
 }
 
-func checked(r engine.CheckReport) checkAnswer {
+func checked(r engine.CheckReport, complete bool) checkAnswer {
 	return checkAnswer{
-		Type: "check", Devices: r.Devices, Segments: r.Segments, Snapshots: r.Snapshots, Entries: r.Entries, Packs: r.Packs,
+		Type: "check", Complete: complete, Devices: r.Devices, Segments: r.Segments, Snapshots: r.Snapshots, Entries: r.Entries, Packs: r.Packs,
 		DeadPacks: r.DeadPacks, Chunks: r.Chunks, BytesRead: r.ReadBytes, Problems: len(r.Problems), Repairable: r.Repairable,
 		Warnings: len(r.Warnings), Repaired: len(r.Repaired), Stored: r.RepairedChunks, Lacking: r.LackingChunks, Lost: r.DamagedFiles,
 		Seconds: r.Finished.Sub(r.Started).Seconds(),
@@ -109,25 +113,36 @@ func (c checkAnswer) text() string {
 	if c.Stored > 0 {
 		text += "\n" + count(c.Stored, "chunk", "chunks") + " stored again"
 	}
-	if c.Problems > 0 {
-		text += "\n" + count(int64(c.Problems), "object is", "objects are") + " damaged"
-		if c.Repairable > 0 {
-			text += ", of which parity makes " + strconv.FormatInt(c.Repairable, 10) + " good: nothing of that is lost"
-		}
-		if c.Lost > 0 && c.Repairable > 0 {
-			text += "; the content of " + count(c.Lost, "file", "files") + " is lost"
-		} else if c.Lost > 0 {
-			text += ", and the content of " + count(c.Lost, "file", "files") + " is lost"
-		}
-		return text + "\n"
+	switch {
+	case c.Problems > 0:
+		text += "\n" + c.damage()
+	case c.Warnings > 0:
+		text += "\nnothing is lost, but " + count(int64(c.Warnings), "pack is", "packs are") + " damaged"
+	case !c.Complete:
+		text += "\nnothing damaged was found"
+	case c.Stored > 0:
+		text += "\nnothing is lost any more"
+	default:
+		text += "\nthe vault is sound"
 	}
-	if c.Warnings > 0 {
-		return text + "\nnothing is lost, but " + count(int64(c.Warnings), "pack is", "packs are") + " damaged\n"
+	if !c.Complete {
+		text += " so far: the check did not come to its end"
 	}
-	if c.Stored > 0 {
-		return text + "\nnothing is lost any more\n"
+	return text + "\n"
+}
+
+// damage is the line about problems.
+func (c checkAnswer) damage() string {
+	text := count(int64(c.Problems), "object is", "objects are") + " damaged"
+	if c.Repairable > 0 {
+		text += ", of which parity makes " + strconv.FormatInt(c.Repairable, 10) + " good: nothing of that is lost"
 	}
-	return text + "\nthe vault is sound\n"
+	if c.Lost > 0 && c.Repairable > 0 {
+		text += "; the content of " + count(c.Lost, "file", "files") + " is lost"
+	} else if c.Lost > 0 {
+		text += ", and the content of " + count(c.Lost, "file", "files") + " is lost"
+	}
+	return text
 }
 
 // showRepair is the progress of reading the sources again, which is another
@@ -146,35 +161,41 @@ func (a *app) showRepair() func(engine.Progress) {
 
 func (a *app) check(cmd *cobra.Command, o engine.CheckOptions) error {
 	return a.with(cmd.Context(), func(e *engine.Engine) error {
-		r, err := e.Check(cmd.Context(), o)
+		r, ended := e.Check(cmd.Context(), o)
 		a.ui.endProgress()
-		for _, was := range r.Repaired {
-			a.ui.note("put back: %v", was)
+		begun := r.Devices > 0 || r.Packs > 0 || len(r.Repaired) > 0 || len(r.Problems) > 0
+		if ended != nil && !begun {
+			return ended
 		}
-		if err != nil {
-			return err
-		}
-		for _, w := range r.Warnings {
-			a.ui.warning(w.Path, w.Err)
-		}
-		for _, p := range slices.Concat(r.Problems, r.LostFiles) {
-			a.problem(p)
-		}
-		if more := r.DamagedFiles - int64(len(r.LostFiles)); more > 0 {
-			a.ui.warn("%s more are not named", count(more, "file", "files"))
-		}
-		if r.SingleKeys > 0 {
-			a.ui.note("%s no second copy yet; \"holm check --repair\" makes it", count(r.SingleKeys, "wrapped key has", "wrapped keys have"))
-		}
-		answer := checked(r)
+		a.tellChecked(r)
+		answer := checked(r, ended == nil)
 		if err := a.ui.summary(answer, answer.text()); err != nil {
-			return err
+			return errors.Join(ended, err)
 		}
-		if len(r.Problems) > 0 {
+		if ended == nil && len(r.Problems) > 0 {
 			return &advised{fmt.Errorf("checking the vault: %w", engine.ErrDamaged), checkHint(r, o.Repair)}
 		}
-		return nil
+		return ended
 	})
+}
+
+// tellChecked tells what a check has found and put back.
+func (a *app) tellChecked(r engine.CheckReport) {
+	for _, was := range r.Repaired {
+		a.ui.note("put back: %v", was)
+	}
+	for _, w := range r.Warnings {
+		a.ui.warning(w.Path, w.Err)
+	}
+	for _, p := range slices.Concat(r.Problems, r.LostFiles) {
+		a.problem(p)
+	}
+	if more := r.DamagedFiles - int64(len(r.LostFiles)); more > 0 {
+		a.ui.warn("%s more are not named", count(more, "file", "files"))
+	}
+	if r.SingleKeys > 0 {
+		a.ui.note("%s no second copy yet; \"holm check --repair\" makes it", count(r.SingleKeys, "wrapped key has", "wrapped keys have"))
+	}
 }
 
 // checkHint is what can be done about the problems that a check has found.

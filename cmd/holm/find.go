@@ -53,8 +53,19 @@ or more, -10M less. TIME is a date, a time, or an age such as 90m, 12h, 7d, 2w.`
 				return err
 			}
 			return a.with(cmd.Context(), func(e *engine.Engine) error {
-				return e.Find(cmd.Context(), engine.FindOptions{At: f.at, All: f.all, Fits: fits},
-					func(m engine.Match) error { return a.showMatch(&m, &f) })
+				found := false
+				err := e.Find(cmd.Context(), engine.FindOptions{At: f.at, All: f.all, Fits: fits}, func(m engine.Match) error {
+					found = true
+					return a.showMatch(&m, &f)
+				})
+				switch {
+				case err != nil || found:
+				case f.all:
+					a.ui.note("nothing fits in any snapshot")
+				default:
+					a.ui.note("nothing fits in this snapshot; --all searches every one")
+				}
+				return err
 			})
 		},
 	}

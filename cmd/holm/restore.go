@@ -104,9 +104,10 @@ func restored(r engine.RestoreReport, to string) restoreAnswer {
 
 // what is what was restored, or would be, from which snapshot.
 func (r restoreAnswer) what() string {
-	text := count(r.Files, "file", "files") + " and " + count(r.Directories, "directory", "directories")
+	files, directories := count(r.Files, "file", "files"), count(r.Directories, "directory", "directories")
+	text := files + " and " + directories
 	if r.Others > 0 {
-		text += " and " + count(r.Others, "link or special file", "links and special files")
+		text = files + ", " + directories + " and " + count(r.Others, "link or special file", "links and special files")
 	}
 	return text + ", " + size(r.Bytes)
 }
@@ -150,7 +151,10 @@ func (a *app) restore(ctx context.Context, o engine.RestoreOptions) error {
 // end: the same command alone would give what is there already other names.
 func (a *app) endedEarly(err error, r engine.RestoreReport) error {
 	done := "the " + count(r.Files, "file", "files") + " that are complete stay; "
-	if r.Files == 1 {
+	switch r.Files {
+	case 0:
+		done = "no file was complete yet; "
+	case 1:
 		done = "the file that is complete stays; "
 	}
 	switch {

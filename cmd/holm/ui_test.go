@@ -52,6 +52,7 @@ func TestEveryErrorOfTheEngineHasItsExitCodeAndAHint(t *testing.T) {
 		engine.ErrNewer:           1,
 		engine.ErrNotCreateOnly:   1,
 		engine.ErrNoSnapshot:      1,
+		engine.ErrNoneYet:         1,
 		engine.ErrAmbiguous:       1,
 		engine.ErrNoPath:          1,
 		engine.ErrState:           1,

@@ -238,7 +238,9 @@ func join(parts ...[]byte) []byte {
 func (c *Catalog) Verify(ctx context.Context) error {
 	return c.view(func(t *tx) error {
 		for _, d := range c.tables {
-			if err := d.Verify(); err != nil {
+			if err := d.Verify(ctx); ctx.Err() != nil {
+				return ctx.Err()
+			} else if err != nil {
 				return tableError(err)
 			}
 		}

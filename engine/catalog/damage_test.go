@@ -1,6 +1,7 @@
 package catalog
 
 import (
+	"context"
 	"encoding/binary"
 	"errors"
 	"fmt"
@@ -111,6 +112,27 @@ func changeBytes(t *testing.T, where string, maxOverlay int) {
 	}
 	if found == 0 {
 		t.Errorf("seed %d: none of %d changes was found", seed, len(places))
+	}
+}
+
+func TestVerifyThatIsInterruptedFindsNoDamage(t *testing.T) {
+	w := newWorld(t)
+	d := w.device(1)
+	d.commit(src(1), dir(1, "d", 2), file(2, "acorn"))
+	c, err := Open(filepath.Join(t.TempDir(), "catalog"), w.v.ID, t.Logf)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer c.Close()
+	c.maxOverlay = 1
+	w.follow(c)
+	if len(c.tables) == 0 {
+		t.Fatal("there is no table")
+	}
+	ctx, stop := context.WithCancel(t.Context())
+	stop()
+	if err := c.Verify(ctx); !errors.Is(err, context.Canceled) || errors.Is(err, ErrDamaged) {
+		t.Error(err)
 	}
 }
 

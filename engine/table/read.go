@@ -2,6 +2,7 @@ package table
 
 import (
 	"bytes"
+	"context"
 	"encoding/binary"
 	"errors"
 	"fmt"
@@ -266,13 +267,19 @@ func (t *Table) block(filter span, n int) ([]byte, error) {
 	return p.b[(n-first)*blockSize:][:blockSize], nil
 }
 
+// verifyStep is how many entries Verify reads between two looks at its context.
+const verifyStep = 1024
+
 // Verify reads the whole table and returns ErrDamaged if anything in it is not
 // as it was written, or stands where it would not be found.
-func (t *Table) Verify() error {
+func (t *Table) Verify(ctx context.Context) error {
 	c := t.Seek(nil)
 	var last []byte
 	n := uint64(0)
 	for ; c.Valid(); c.Next() {
+		if n%verifyStep == 0 && ctx.Err() != nil {
+			return ctx.Err()
+		}
 		if n > 0 && bytes.Compare(last, c.Key()) >= 0 {
 			return fmt.Errorf("keys do not rise: %w", ErrDamaged)
 		}

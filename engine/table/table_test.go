@@ -2,9 +2,11 @@ package table
 
 import (
 	"bytes"
+	"context"
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"io"
 	"maps"
 	"math/rand/v2"
 	"slices"
@@ -79,10 +81,48 @@ func TestATableGivesWhatWasWritten(t *testing.T) {
 					t.Fatalf("Get %x: %d bytes, known %v, %v", k, len(value), known, err)
 				}
 			}
-			if err := table.Verify(); err != nil {
+			if err := table.Verify(t.Context()); err != nil {
 				t.Errorf("%d entries: %v", n, err)
 			}
 		}
+	}
+}
+
+// stopping cancels with the first read.
+type stopping struct {
+	io.ReaderAt
+	stop  func()
+	reads int
+}
+
+func (s *stopping) ReadAt(b []byte, at int64) (int, error) {
+	s.stop()
+	s.reads++
+	return s.ReaderAt.ReadAt(b, at)
+}
+
+func TestVerifyEndsWithItsContextAndNotWithTheTable(t *testing.T) {
+	_, _, file := model(t, 5, 60_000)
+	reads := func(cancelled bool) (int, error) {
+		ctx, stop := context.WithCancel(t.Context())
+		defer stop()
+		r := &stopping{ReaderAt: bytes.NewReader(file), stop: func() {}}
+		table, err := Open(r, int64(len(file)), NewCache(1<<20))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if r.reads = 0; cancelled {
+			r.stop = stop
+		}
+		err = table.Verify(ctx)
+		return r.reads, err
+	}
+	all, err := reads(false)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if n, err := reads(true); !errors.Is(err, context.Canceled) || n > all/10 {
+		t.Errorf("%d of %d reads after the end of the context, %v", n, all, err)
 	}
 }
 

@@ -83,9 +83,10 @@ type check struct {
 	report *Report
 	known  map[vault.PackID]BadPack // Bad of the request
 
-	mu       sync.Mutex // guards report, told and repaired
+	mu       sync.Mutex // guards report and what follows
 	told     time.Time
 	repaired map[string]bool // objects that parity made good
+	broken   map[string]bool // packs with damage that is found
 
 	// Of the journals.
 	entries int64 // of the segment that is being checked
@@ -94,7 +95,7 @@ type check struct {
 }
 
 func newCheck(ctx context.Context, q Request, v *vault.Vault) *check {
-	c := &check{Request: q, ctx: ctx, report: &Report{}, repaired: map[string]bool{}}
+	c := &check{Request: q, ctx: ctx, report: &Report{}, repaired: map[string]bool{}, broken: map[string]bool{}}
 	c.Vault = v.Strict(c.repairable)
 	return c
 }
@@ -130,12 +131,16 @@ func Check(ctx context.Context, q Request) (*Report, error) {
 	return c.report, err
 }
 
-// repairable records damage that parity makes good.
+// repairable records damage that parity makes good. A pack is one problem: what
+// is found of it besides, before or after, says more.
 func (c *check) repairable(object string, err error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if !c.repaired[object] {
-		c.repaired[object] = true
+	if c.repaired[object] {
+		return
+	}
+	c.repaired[object] = true
+	if !c.broken[object] {
 		c.report.Problems = append(c.report.Problems, Problem{object, err})
 	}
 }
@@ -148,6 +153,10 @@ func (c *check) found(object string, err error) error {
 	if errors.Is(err, vault.ErrDamaged) || errors.Is(err, vault.ErrNewer) {
 		c.mu.Lock()
 		defer c.mu.Unlock()
+		if strings.HasPrefix(object, vault.PacksPrefix) {
+			c.broken[object] = true
+			c.report.Problems = slices.DeleteFunc(c.report.Problems, func(p Problem) bool { return p.Object == object })
+		}
 		c.report.Problems = append(c.report.Problems, Problem{object, err})
 		return nil
 	}

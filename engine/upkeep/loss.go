@@ -11,11 +11,15 @@ import (
 	"holm.example/engine/vault"
 )
 
-// Loss is what only bad packs have of a bad pack.
+// Loss is what only bad packs have of a bad pack. Chunks are counted once, how
+// often it has them.
 type Loss struct {
 	BadPack
 	Chunks  int64 // that its segment says are in it
 	Lacking int64 // of these, that no pack has that is not avoided
+	// Counted are those of Lacking that no bad pack with an earlier address has
+	// too: of several packs together, their sum counts every chunk once.
+	Counted int64
 	Err     error // why nobody knows: its segment cannot be read
 }
 
@@ -26,24 +30,81 @@ func (l *Loss) Lost() bool { return !l.Repairable && (l.Lacking > 0 || l.Err != 
 // Losses tells of each bad pack what else is lost with it. The catalog avoids
 // these packs.
 func Losses(ctx context.Context, v *vault.Vault, c *catalog.Catalog, bad []BadPack) (list []Loss, err error) {
+	o := owners{c: c, bad: map[vault.PackID]bool{}, packs: map[uint64]vault.PackID{}}
+	for _, b := range bad {
+		o.bad[b.ID] = true
+	}
 	err = EachAdd(ctx, v, c, bad, func(b BadPack, add *vault.PackAdd, err error) error {
 		l := Loss{BadPack: b, Err: err}
 		if add != nil {
-			l.Chunks = int64(len(add.Chunks))
-			for _, chunk := range add.Chunks {
-				held, err := c.Holds(chunk.ID)
-				if err != nil {
-					return err
-				}
-				if !held {
-					l.Lacking++
-				}
+			if err := l.count(add.Chunks, &o); err != nil {
+				return err
 			}
 		}
 		list = append(list, l)
 		return ctx.Err()
 	})
 	return list, err
+}
+
+// count counts the chunks of the pack.
+func (l *Loss) count(chunks []vault.ChunkInfo, o *owners) error {
+	counted := make(map[seal.Hash]bool, len(chunks))
+	for _, chunk := range chunks {
+		if counted[chunk.ID] {
+			continue
+		}
+		counted[chunk.ID] = true
+		l.Chunks++
+		held, err := o.c.Holds(chunk.ID)
+		if err != nil {
+			return err
+		}
+		if held {
+			continue
+		}
+		l.Lacking++
+		first, known, err := o.first(chunk.ID)
+		if err != nil {
+			return err
+		}
+		if !known || first == l.ID {
+			l.Counted++
+		}
+	}
+	return nil
+}
+
+// owners says which of several bad packs counts a chunk that is in more than
+// one of them.
+type owners struct {
+	c     *catalog.Catalog
+	bad   map[vault.PackID]bool
+	packs map[uint64]vault.PackID // by their numbers in the catalog, as far as met
+}
+
+// first is the bad pack that the catalog names first of those that have a
+// chunk.
+func (o *owners) first(chunk seal.Hash) (id vault.PackID, known bool, err error) {
+	addresses, err := o.c.Addresses(chunk)
+	if err != nil {
+		return id, false, err
+	}
+	for _, a := range addresses {
+		id, known = o.packs[a.Pack]
+		if !known {
+			p, err := o.c.Pack(a.Pack)
+			if err != nil {
+				return id, false, err
+			}
+			id = p.ID
+			o.packs[a.Pack] = id
+		}
+		if o.bad[id] {
+			return id, true, nil
+		}
+	}
+	return id, false, nil
 }
 
 // EachAdd calls f with what the segments of packs, in the order of their

@@ -113,7 +113,8 @@ func TestLossesAreWhatOnlyBadPacksHave(t *testing.T) {
 	for name, want := range map[string]struct {
 		bad     []BadPack
 		lacking []int64
-	}{"none": {nil, nil}, "the first": {bad[:1], []int64{1}}, "the second": {bad[1:], []int64{1}}, "both": {bad, []int64{2, 2}}} {
+		all     int64 // a chunk that lies in both is lost once
+	}{"none": {nil, nil, 0}, "the first": {bad[:1], []int64{1}, 1}, "the second": {bad[1:], []int64{1}, 1}, "both": {bad, []int64{2, 2}, 3}} {
 		ids := []vault.PackID{}
 		for _, b := range want.bad {
 			ids = append(ids, b.ID)
@@ -123,14 +124,20 @@ func TestLossesAreWhatOnlyBadPacksHave(t *testing.T) {
 		}
 		losses, err := Losses(t.Context(), s.v, c, want.bad)
 		var got []int64
+		all := int64(0)
 		for _, l := range losses {
+			all += l.Counted
 			if got = append(got, l.Lacking); l.Chunks != 2 || l.Err != nil || !l.Lost() {
 				t.Errorf("%s: %+v", name, l)
 			}
 		}
-		if err != nil || !slices.Equal(got, want.lacking) {
-			t.Errorf("%s: lacking %v, %v", name, got, err)
+		if err != nil || !slices.Equal(got, want.lacking) || all != want.all {
+			t.Errorf("%s: lacking %v, %d together, %v", name, got, all, err)
 		}
+	}
+	// The pack that the catalog names first may be bad in another way.
+	if losses, err := Losses(t.Context(), s.v, c, bad[1:]); err != nil || len(losses) != 1 || losses[0].Counted != 2 {
+		t.Errorf("the second of both: %+v, %v", losses, err)
 	}
 	// A segment that cannot be read, and one that never named the pack.
 	s.v.Store.(*storagetest.Memory).Replace(journal, nil)
