@@ -1,6 +1,7 @@
 package engine
 
 import (
+	"bytes"
 	"errors"
 	"maps"
 	"os"
@@ -15,12 +16,12 @@ import (
 	"holm.example/engine/storage/storagetest"
 )
 
-// Whatever a store gives under whatever name: opening, listing, restoring and
-// checking come to their end, and what is restored was backed up.
-func FuzzAnyObjectOfTheStore(f *testing.F) {
-	store := &storagetest.Memory{}
+// backedUp is a scene with a backup, for seeds, and the id of its vault.
+func backedUp(f *testing.F) (s *scene, store *storagetest.Memory, vault seal.Hash) {
+	f.Helper()
+	store = &storagetest.Memory{}
 	dir := f.TempDir()
-	s := &scene{dir: dir, vault: filepath.Join(dir, "vault"), data: filepath.Join(dir, "data"), src: filepath.Join(dir, "src"),
+	s = &scene{dir: dir, vault: filepath.Join(dir, "vault"), data: filepath.Join(dir, "data"), src: filepath.Join(dir, "src"),
 		wrap: func(storage.Store) storage.Store { return store }, ahead: time.Hour}
 	for name, content := range map[string]string{"letter": "dear oak", "other": "acorn"} {
 		if err := errors.Join(os.MkdirAll(s.src, 0o755), os.WriteFile(filepath.Join(s.src, name), []byte(content), 0o644)); err != nil {
@@ -32,12 +33,20 @@ func FuzzAnyObjectOfTheStore(f *testing.F) {
 	}
 	e, err := open(f.Context(), OpenOptions{DataDir: s.data}, s.wrap)
 	if err == nil {
+		vault = e.vault.ID
 		_, err = e.Backup(f.Context(), BackupOptions{Paths: []string{s.src}})
 		err = errors.Join(err, e.Close())
 	}
 	if err != nil {
 		f.Fatal(err)
 	}
+	return s, store, vault
+}
+
+// Whatever a store gives under whatever name: opening, listing, restoring and
+// checking come to their end, and what is restored was backed up.
+func FuzzAnyObjectOfTheStore(f *testing.F) {
+	s, store, _ := backedUp(f)
 	for _, name := range store.Names() {
 		b, err := store.Get(f.Context(), name, 1<<20)
 		if err != nil {
@@ -87,18 +96,17 @@ func FuzzAnyObjectOfTheStore(f *testing.F) {
 // set aside.
 func FuzzCatalogFile(f *testing.F) {
 	const overlay = "overlay.db"
-	dir := filepath.Join(f.TempDir(), "catalog")
+	scene, _, vault := backedUp(f)
+	good, err := os.ReadFile(filepath.Join(scene.data, "catalog", overlay))
+	if err != nil {
+		f.Fatal(err)
+	}
 	quiet := func(string, ...any) {}
-	c, err := catalog.Open(dir, seal.Hash{1}, quiet)
-	if err == nil {
-		err = c.Close()
-	}
-	if err != nil {
-		f.Fatal(err)
-	}
-	good, err := os.ReadFile(filepath.Join(dir, overlay))
-	if err != nil {
-		f.Fatal(err)
+	for at := range good { // names and what stands around them
+		if strings.HasPrefix(string(good[at:]), "letter") {
+			f.Add(uint32(at), []byte("better"), uint32(0))
+			f.Add(uint32(at)-20, []byte{0xff, 0xff, 0xff, 0xff}, uint32(0))
+		}
 	}
 	f.Add(uint32(0), []byte(nil), uint32(0))
 	f.Add(uint32(16), []byte{0xed, 0xda, 0x0c, 0xed}, uint32(0))
@@ -114,16 +122,31 @@ func FuzzCatalogFile(f *testing.F) {
 		if err := errors.Join(os.Mkdir(dir, 0o700), os.WriteFile(filepath.Join(dir, overlay), b, 0o600)); err != nil {
 			t.Fatal(err)
 		}
-		c, err := catalog.Open(dir, seal.Hash{1}, quiet)
+		c, err := catalog.Open(dir, vault, quiet)
 		if err != nil {
 			if !errors.Is(err, catalog.ErrDamaged) {
 				t.Errorf("opening says %v", err)
 			}
 			return
 		}
-		_, devicesErr := c.Devices()
-		_, marksErr := c.Marks()
-		for _, err := range []error{devicesErr, marksErr, c.Verify(t.Context()), c.Close()} {
+		marks, marksErr := c.Marks()
+		devices, devicesErr := c.Devices()
+		if bytes.Equal(b, good) && (len(marks) != 1 || len(devices) != 1) {
+			t.Errorf("%d marks and %d devices, nothing was changed", len(marks), len(devices))
+		}
+		errs := []error{devicesErr, marksErr, c.Verify(t.Context())}
+		for _, d := range devices {
+			sources, err := c.Sources(d.Card.Device)
+			errs = append(errs, err)
+			for _, s := range sources {
+				list, _, err := c.Page(d.Card.Device, s.ID, "")
+				errs = append(errs, err)
+				for _, e := range list {
+					errs = append(errs, c.Entries(d.Card.Device, e.Directory, catalog.EndOf(1), func(catalog.Entry) error { return nil }))
+				}
+			}
+		}
+		for _, err := range append(errs, c.Close()) {
 			if err != nil && !errors.Is(err, catalog.ErrDamaged) {
 				t.Errorf("it says %v", err)
 			}

@@ -19,7 +19,7 @@ import (
 
 // world is a vault in memory with a catalog, and devices that write to it.
 type world struct {
-	t      *testing.T
+	t      testing.TB
 	v      *vault.Vault
 	c      *Catalog
 	opened int // catalogs so far
@@ -34,7 +34,7 @@ type writer struct {
 	claims []vault.Head
 }
 
-func newWorld(t *testing.T) *world {
+func newWorld(t testing.TB) *world {
 	t.Helper()
 	keys := &seal.Keyring{VaultSecret: seal.Key{1}, Epochs: map[uint32]seal.Key{1: {2}}}
 	c := vault.Config{Chunker: vault.DefaultChunker()}

@@ -148,7 +148,7 @@ func (c *Catalog) Packs(f func(*vault.Pack) error) error {
 		var batch []*vault.Pack
 		err := c.view(func(t *tx) error {
 			batch = nil
-			err := eachFrom(t, bucketPackIDs, nil, last, func(_ []byte, f fields) error {
+			err := eachFrom(t, bucketPackIDs, nil, last, func(k []byte, f fields) error {
 				if len(batch) == packBatch {
 					return errFull
 				}
@@ -157,6 +157,9 @@ func (c *Catalog) Packs(f func(*vault.Pack) error) error {
 					return err
 				}
 				p, err := packAt(t, number)
+				if err == nil && !bytes.Equal(packKey(p.ID), k) { // the next batch would begin anywhere
+					err = fmt.Errorf("pack number %x has another id: %w", number, ErrDamaged)
+				}
 				batch = append(batch, p)
 				return err
 			})

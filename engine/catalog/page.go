@@ -34,10 +34,15 @@ func appendStored(dst []byte, s *stored) []byte {
 }
 
 // parsePage reads a page. The nodes are part of its bytes, which never change.
+// Its names are in their order: who asks for what comes after the last one gets
+// on.
 func parsePage(f fields) ([]stored, error) {
 	var list []stored
 	for len(f.b) > 0 {
 		list = append(list, stored{string(f.bytes()), f.uv(), f.bytes()})
+		if n := len(list); n > 1 && list[n-2].name >= list[n-1].name {
+			f.bad = true
+		}
 	}
 	return list, f.end("page")
 }
