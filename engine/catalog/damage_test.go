@@ -5,7 +5,6 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
-	"math/rand/v2"
 	"os"
 	"path/filepath"
 	"slices"
@@ -71,8 +70,7 @@ func changeBytes(t *testing.T, where string, maxOverlay int) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	seed := rand.Uint64()
-	random := rand.New(rand.NewPCG(seed, 0))
+	random := seeded(t)
 	places := []int{}
 	for range 150 {
 		places = append(places, random.IntN(len(whole)))
@@ -96,7 +94,7 @@ func changeBytes(t *testing.T, where string, maxOverlay int) {
 			if err == nil {
 				w.follow(c) // a damaged root page gives the state before
 				if got := everything(t, c, d, chunks); got != want {
-					t.Errorf("seed %d: byte %d of %d: the catalog answers\n%s", seed, at, len(whole), got)
+					t.Errorf("byte %d of %d: the catalog answers\n%s", at, len(whole), got)
 				}
 			}
 			if closeErr := c.Close(); closeErr != nil && !errors.Is(closeErr, ErrDamaged) {
@@ -106,12 +104,12 @@ func changeBytes(t *testing.T, where string, maxOverlay int) {
 		if err != nil {
 			found++
 			if !errors.Is(err, ErrDamaged) {
-				t.Errorf("seed %d: byte %d: %v", seed, at, err)
+				t.Errorf("byte %d: %v", at, err)
 			}
 		}
 	}
 	if found == 0 {
-		t.Errorf("seed %d: none of %d changes was found", seed, len(places))
+		t.Errorf("none of %d changes was found", len(places))
 	}
 }
 

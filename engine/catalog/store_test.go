@@ -9,11 +9,26 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"sync"
 	"testing"
 
 	"go.etcd.io/bbolt"
 )
+
+// seeded gives the random numbers of a test, and says how to have them again.
+func seeded(t testing.TB) *rand.Rand {
+	t.Helper()
+	seed := rand.Uint64()
+	if s := os.Getenv("HOLM_TEST_SEED"); s != "" {
+		var err error
+		if seed, err = strconv.ParseUint(s, 10, 64); err != nil {
+			t.Fatal(err)
+		}
+	}
+	t.Logf("seed %d; HOLM_TEST_SEED sets it", seed)
+	return rand.New(rand.NewPCG(seed, 0))
+}
 
 func storeAt(t *testing.T, dir string, maxOverlay int) *store {
 	t.Helper()
@@ -41,9 +56,7 @@ func tableFiles(t *testing.T, dir string) []string {
 }
 
 func TestStoreIsAMapWhateverLiesInTables(t *testing.T) {
-	seed := rand.Uint64()
-	t.Logf("seed %d", seed)
-	r := rand.New(rand.NewPCG(seed, 0))
+	r := seeded(t)
 	for i, maxOverlay := range []int{1, 2_000, 30_000, 1 << 30} {
 		maxDelta := []int{1, 500, 1 << 30, 300}[i]
 		dir := filepath.Join(t.TempDir(), "catalog")

@@ -3,6 +3,8 @@ package catalog
 import (
 	"encoding/binary"
 	"errors"
+	"fmt"
+	"strings"
 	"testing"
 
 	"holm.example/engine/seal"
@@ -18,6 +20,11 @@ func fullWorld(t testing.TB) (*world, *writer) {
 		dir(1, "d", 2), file(2, "f"), file(2, "g"), dir(1, "gone", 3), file(3, "h"), file(4, "lost"),
 		&vault.Mark{ID: id(8), Sources: []seal.ID{id(1)}})
 	a.commit(file(2, "f"), del(2, "g"), del(1, "gone"), &vault.Mark{ID: id(9), Sources: []seal.ID{id(1)}})
+	var long []vault.Operation // a directory of more than one page
+	for n := range 80 {
+		long = append(long, file(1, fmt.Sprintf("%02d%s", n, strings.Repeat("n", 240))))
+	}
+	a.commit(long...)
 	w.follow(w.c)
 	b.claims = []vault.Head{a.head}
 	b.commit(src(5))
@@ -42,8 +49,8 @@ func FuzzValueOfTheCatalog(f *testing.F) {
 		f.Add(uint16(n), []byte(nil))
 		f.Add(uint16(n), append([]byte{0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 1}, value...))
 		f.Add(uint16(n), value[:len(value)/2])
-		if page, err := parsePage(fields{b: value}); err == nil && seen[bucketPages] {
-			z, a := stored{"z", 1, page[0].node}, stored{"a", 1, page[0].node}
+		if page, err := parsePage(fields{b: value}); err == nil && bucket(i.key[0]) == bucketPages && len(page) > 0 {
+			z, a := stored{"z", 1, page[0].node}, stored{"!", 1, page[0].node}
 			f.Add(uint16(n), append(appendStored(nil, &z), appendStored(nil, &a)...)) // backwards
 		}
 	}
