@@ -92,6 +92,7 @@ type Catalog struct {
 	*store
 	avoided atomic.Pointer[map[uint64]struct{}] // numbers of packs; see Avoid
 	beside  *Catalog                            // see Beside
+	pages   atomic.Int64                        // see Pages
 }
 
 // Open opens the catalog of a vault in a directory, or makes an empty one. One

@@ -113,6 +113,7 @@ func (c *Catalog) Marks() (list []Mark, err error) {
 // Page returns the entries of a directory now, from the first name after
 // after on, one page of them, and whether there may be more.
 func (c *Catalog) Page(device, dir seal.ID, after string) (list []Entry, more bool, err error) {
+	c.pages.Add(1)
 	var page []stored
 	err = c.view(func(t *tx) (err error) {
 		page, more, err = pageAfter(t, device, dir, after)
@@ -126,6 +127,9 @@ func (c *Catalog) Page(device, dir seal.ID, after string) (list []Entry, more bo
 	}
 	return list, more, err
 }
+
+// Pages tells how often Page was asked: what a run costs of look-ups.
+func (c *Catalog) Pages() int64 { return c.pages.Load() }
 
 func (s *stored) entry() (Entry, error) {
 	n, err := vault.ParseNode(s.node)
