@@ -83,7 +83,7 @@ func answers(t *testing.T, w *world, d *writer) map[string]error {
 	_, chunks := c.Count()
 	_, pack := c.Pack(1)
 	all := map[string]error{"devices": devices, "device": known, "claims": claims, "sources": sources, "marks": marks, "count": chunks, "pack": pack,
-		"packs": c.Packs(func(*vault.Pack) error { return nil }), "check": c.CheckPack(device, 1, &vault.PackAdd{Random: id(3)}), "verify": c.Verify(t.Context())}
+		"packs": c.Packs(func(*vault.Pack) error { return nil }), "verify": c.Verify(t.Context())}
 	for _, h := range []seal.Hash{{1}, {2}} {
 		_, _, err := c.Chunk(h)
 		_, list := c.Addresses(h)
