@@ -2,6 +2,8 @@ package main
 
 import (
 	"encoding/json"
+	"errors"
+	"fmt"
 	"maps"
 	"os"
 	"os/exec"
@@ -10,6 +12,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"golang.org/x/sys/unix"
 )
 
 // A build is the program for another processor, and how it is run here.
@@ -75,7 +79,7 @@ func (x *exchange) restored(program []string, data, at string) map[string]string
 	if err != nil || len(entries) != 1 {
 		x.t.Fatalf("%d sources are restored, %v", len(entries), err)
 	}
-	return treeImage(x.t, filepath.Join(to, entries[0].Name()))
+	return richImage(x.t, filepath.Join(to, entries[0].Name()))
 }
 
 // snapshots are the ids of all snapshots, the oldest first.
@@ -112,55 +116,117 @@ func (x *exchange) put(tree, name string, seed uint64, size int) {
 	}
 }
 
-// TestEveryBuildReadsWhatAnotherWrote lets builds for other processors join
-// the golden vault, which amd64 has written, check and restore it, and back up
-// into it, and this build reads that back.
+// rich puts a tree of what a snapshot can hold, its contents by a seed; what is
+// shared has the same content for all.
+func (x *exchange) rich(tree string, seed uint64) {
+	x.t.Helper()
+	x.put(tree, "deep/er/letter", seed, 3000)
+	x.put(tree, "large", seed+1, 2<<20)
+	x.put(tree, "shared", 99, 50_000)
+	x.put(tree, "empty", seed+2, 0)
+	x.put(tree, "marked", seed+3, 100)
+	x.put(tree, "linked", seed+4, 5000)
+	x.put(tree, "hole", seed+5, 5000)
+	at := func(name string) string { return filepath.Join(tree, name) }
+	if err := errors.Join(unix.Setxattr(at("marked"), "user.holm", []byte("\x00\xff"), 0), os.Link(at("linked"), at("deep/twin")),
+		os.Symlink("no/where\xff", at("link")), os.Mkdir(at("hollow"), 0o700), os.Chmod(at("marked"), 0o4751), unix.Mkfifo(at("fifo"), 0o640),
+		os.Truncate(at("hole"), 1<<19), os.Chtimes(at("hole"), time.Time{}, time.Unix(1_600_000_000, 0))); err != nil {
+		x.t.Fatal(err)
+	}
+}
+
+// richImage is treeImage, with links, attributes, names of one file and holes.
+func richImage(t *testing.T, root string) map[string]string {
+	t.Helper()
+	image := treeImage(t, root)
+	for name := range image {
+		path := filepath.Join(root, name)
+		var st unix.Stat_t
+		if err := unix.Lstat(path, &st); err != nil {
+			t.Fatal(err)
+		}
+		value := make([]byte, 100)
+		n, _ := unix.Lgetxattr(path, "user.holm", value)
+		target, _ := os.Readlink(path)
+		image[name] += fmt.Sprintf(" %x %q", value[:max(n, 0)], target)
+		if st.Mode&unix.S_IFMT == unix.S_IFREG {
+			image[name] += fmt.Sprintf(" %d names, a hole: %v", st.Nlink, st.Blocks*512 < st.Size/2)
+		}
+	}
+	return image
+}
+
+// A member is a build that takes part in an exchange.
+type member struct {
+	name    string
+	program []string
+	data    string
+	tree    string
+	id      string // of the snapshot it made
+}
+
+// members are this build and all others that can be run here.
+func (x *exchange) members() (list []*member) {
+	list = []*member{{name: "this build", program: []string{"holm"}}}
+	for _, b := range builds() {
+		program := []string{}
+		if b.emulator != "" {
+			if _, err := exec.LookPath(b.emulator); err != nil && os.Getenv("CI") != "true" {
+				x.t.Logf("without %s, %s: %v", b.arch, b.why, err)
+				continue
+			}
+			need(x.t, b.emulator)
+			program = append(program, b.emulator)
+		}
+		list = append(list, &member{name: b.arch, program: append(program, b.compile(x.t))})
+	}
+	for _, m := range list {
+		m.data, m.tree = filepath.Join(x.dir, "data of "+m.name), filepath.Join(x.dir, "tree of "+m.name)
+	}
+	return list
+}
+
+// TestEveryBuildReadsWhatAnotherWrote lets builds for other processors and this
+// one join the golden vault, which amd64 has written, check and restore it, and
+// back up into it. In a soak every one of them reads what each has written;
+// else this build reads all, and each what this one and one other has.
 func TestEveryBuildReadsWhatAnotherWrote(t *testing.T) {
 	need(t, "go")
-	native := []string{"holm"}
-	for _, b := range builds() {
-		t.Run(b.arch+", "+b.why, func(t *testing.T) {
-			if b.emulator != "" {
-				need(t, b.emulator)
+	x := &exchange{t: t, dir: t.TempDir()}
+	vault, pass := filepath.Join(x.dir, "vault"), filepath.Join(x.dir, "passphrase")
+	if err := errors.Join(os.CopyFS(vault, os.DirFS("../../engine/testdata/v1/vault")), os.WriteFile(pass, []byte("correct horse\n"), 0o600)); err != nil {
+		t.Fatal(err)
+	}
+	x.passphrases = []string{"HOLM_PASSPHRASE_FILE=" + pass}
+	members := x.members()
+	var golden []map[string]string
+	for i, m := range members {
+		x.run(m.program, "join", "--data-dir", m.data, vault)
+		x.run(m.program, "check", "--data-dir", m.data, "--read-data")
+		ids := x.snapshots(m.program, m.data)
+		if len(ids) != 3+i {
+			t.Fatalf("%s sees %d snapshots", m.name, len(ids))
+		}
+		for n, id := range ids[:3] {
+			got := x.restored(m.program, m.data, id)
+			if i == 0 {
+				golden = append(golden, got)
+			} else if !maps.Equal(got, golden[n]) {
+				t.Errorf("%s restores %s as\n%v\nwant\n%v", m.name, id, got, golden[n])
 			}
-			foreign := []string{b.compile(t)}
-			if b.emulator != "" {
-				foreign = []string{b.emulator, foreign[0]}
+		}
+		x.rich(m.tree, uint64(10*i))
+		x.run(m.program, "backup", "--data-dir", m.data, m.tree)
+		m.id = x.newest(m.program, m.data)
+	}
+	for i, reader := range members {
+		for n, writer := range members {
+			if !soak() && i != 0 && n != 0 && i != (n+1)%len(members) {
+				continue // the emulators are slow
 			}
-			x := &exchange{t: t, dir: t.TempDir()}
-			vault, pass := filepath.Join(x.dir, "vault"), filepath.Join(x.dir, "passphrase")
-			ours, theirs, tree := filepath.Join(x.dir, "ours"), filepath.Join(x.dir, "theirs"), filepath.Join(x.dir, "tree")
-			if err := os.CopyFS(vault, os.DirFS("../../engine/testdata/v1/vault")); err != nil {
-				t.Fatal(err)
+			if got, want := x.restored(reader.program, reader.data, writer.id), richImage(t, writer.tree); !maps.Equal(got, want) {
+				t.Errorf("%s restores what %s wrote as\n%v\nwant\n%v", reader.name, writer.name, got, want)
 			}
-			if err := os.WriteFile(pass, []byte("correct horse\n"), 0o600); err != nil {
-				t.Fatal(err)
-			}
-			x.passphrases = []string{"HOLM_PASSPHRASE_FILE=" + pass}
-			x.run(native, "join", "--data-dir", ours, vault)
-			x.run(foreign, "join", "--data-dir", theirs, vault)
-			x.run(foreign, "check", "--data-dir", theirs, "--read-data")
-			ids := x.snapshots(native, ours)
-			if len(ids) != 3 {
-				t.Fatalf("%d snapshots in the golden vault", len(ids))
-			}
-			for _, id := range ids {
-				if want, got := x.restored(native, ours, id), x.restored(foreign, theirs, id); !maps.Equal(got, want) {
-					t.Errorf("%s restores %s as\n%v\nwant\n%v", b.arch, id, got, want)
-				}
-			}
-			x.put(tree, "deep/er/letter", 1, 3000)
-			x.put(tree, "large", 2, 3<<20)
-			x.run(foreign, "backup", "--data-dir", theirs, tree)
-			x.run(native, "check", "--data-dir", ours, "--read-data")
-			if got, want := x.restored(native, ours, x.newest(native, ours)), treeImage(t, tree); !maps.Equal(got, want) {
-				t.Errorf("what %s wrote is restored as\n%v\nwant\n%v", b.arch, got, want)
-			}
-			x.put(tree, "deep/er/letter", 3, 4000)
-			x.run(native, "backup", "--data-dir", ours, tree)
-			if got, want := x.restored(foreign, theirs, x.newest(foreign, theirs)), treeImage(t, tree); !maps.Equal(got, want) {
-				t.Errorf("%s restores what was written here as\n%v\nwant\n%v", b.arch, got, want)
-			}
-		})
+		}
 	}
 }
