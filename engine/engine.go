@@ -54,6 +54,7 @@ type Engine struct {
 	note    func(format string, args ...any)
 	random  io.Reader
 	limits  backup.Limits
+	overlay int            // OpenOptions.Overlay
 	stopped []catalog.Stop // journals that are not known to their end
 	said    mentions       // of what parity made good
 	bad     []upkeep.BadPack
@@ -71,7 +72,7 @@ func Open(ctx context.Context, o OpenOptions) (*Engine, error) { return open(ctx
 
 func open(ctx context.Context, o OpenOptions, wrap storeOf) (_ *Engine, err error) {
 	e := &Engine{dataDir: o.DataDir, now: o.Now, note: o.Note, random: rand.Reader,
-		limits: backup.DefaultLimits()}
+		overlay: o.Overlay, limits: backup.DefaultLimits()}
 	if e.now == nil {
 		e.now = time.Now
 	}
@@ -194,14 +195,23 @@ func (e *Engine) identity() (seal.DeviceKey, error) {
 func (e *Engine) catalogPath() string { return filepath.Join(e.dataDir, "catalog") }
 
 // openCatalog opens the catalog and brings it up to date with the vault.
-func (e *Engine) openCatalog(ctx context.Context) (err error) {
+func (e *Engine) openCatalog(ctx context.Context) error {
 	if err := e.clearAside(); err != nil {
 		return err
 	}
-	if e.catalog, err = catalog.Open(e.catalogPath(), e.vault.ID, e.note); err != nil {
+	if err := e.loadCatalog(); err != nil {
 		return err
 	}
 	return e.withCatalog(ctx, func() error { return e.follow(ctx) })
+}
+
+// loadCatalog opens the catalog as it lies there.
+func (e *Engine) loadCatalog() (err error) {
+	e.catalog, err = catalog.Open(e.catalogPath(), e.vault.ID, e.note)
+	if err == nil && e.overlay > 0 {
+		e.catalog.SpillAt(e.overlay)
+	}
+	return err
 }
 
 // follow folds what is new in the vault. What stops a journal is noted: the
@@ -242,7 +252,7 @@ func (e *Engine) withCatalog(ctx context.Context, do func() error) error {
 	if err := catalog.SetAside(e.catalogPath()); err != nil {
 		return err
 	}
-	if e.catalog, err = catalog.Open(e.catalogPath(), e.vault.ID, e.note); err != nil {
+	if err := e.loadCatalog(); err != nil {
 		return err
 	}
 	if err := e.follow(ctx); err != nil {

@@ -29,16 +29,17 @@ const passphrase = "correct horse"
 
 // scene is a vault with a device, and a source.
 type scene struct {
-	t     *testing.T
-	dir   string
-	vault string
-	data  string
-	src   string
-	wrap  storeOf
-	ahead time.Duration    // of the engine's clock
-	at    func() time.Time // the engine's clock, in place of ahead
-	limit uint64           // pack bytes that close a transaction; 0: the default
-	plain bool             // the vault has no parity
+	t       *testing.T
+	dir     string
+	vault   string
+	data    string
+	src     string
+	wrap    storeOf
+	ahead   time.Duration    // of the engine's clock
+	at      func() time.Time // the engine's clock, in place of ahead
+	limit   uint64           // pack bytes that close a transaction; 0: the default
+	overlay int              // of OpenOptions
+	plain   bool             // the vault has no parity
 }
 
 func newScene(t *testing.T) *scene { t.Helper(); return newSceneOn(t, same) }
@@ -72,7 +73,7 @@ func (s *scene) open(data string) (*Engine, error) {
 	if now == nil {
 		now = func() time.Time { return time.Now().Add(s.ahead) }
 	}
-	e, err := open(s.t.Context(), OpenOptions{DataDir: data, Note: s.t.Logf, Now: now}, s.wrap)
+	e, err := open(s.t.Context(), OpenOptions{DataDir: data, Note: s.t.Logf, Now: now, Overlay: s.overlay}, s.wrap)
 	if err == nil && s.limit > 0 {
 		e.limits.PackBytes = s.limit
 	}

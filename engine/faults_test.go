@@ -136,7 +136,8 @@ func TestBackupOnAStoreThatBreaksAtAnyOperation(t *testing.T) {
 							t.Errorf("the run says %v", err)
 						}
 					}
-					if row.fault == storagetest.NoSpace && err != nil && !errors.Is(err, syscall.ENOSPC) {
+					if row.fault == storagetest.NoSpace && err != nil && !errors.Is(err, syscall.ENOSPC) ||
+						row.fault == storagetest.Quota && err != nil && !errors.Is(err, syscall.EDQUOT) {
 						t.Errorf("the run says %v", err)
 					}
 					if number%2 == 0 {

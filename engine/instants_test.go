@@ -7,6 +7,8 @@ import (
 	"math/rand/v2"
 	"os"
 	"path/filepath"
+	"slices"
+	"strconv"
 	"strings"
 	"sync"
 	"testing"
@@ -34,6 +36,25 @@ func fastDir(t *testing.T) string {
 		}
 	})
 	return dir
+}
+
+// tinyOverlay makes catalogs write tables, and merge them, in small vaults.
+const tinyOverlay = 1024
+
+// madeTables expects that the catalog of a data directory has written tables,
+// and has merged some: the numbers of those that are gone are never used again.
+func madeTables(t *testing.T, data string) {
+	t.Helper()
+	tables, err := filepath.Glob(filepath.Join(data, "catalog", "*.table"))
+	if err != nil || len(tables) == 0 {
+		t.Errorf("%s holds no tables, %v", data, err)
+		return
+	}
+	slices.Sort(tables)
+	newest, err := strconv.Atoi(strings.TrimSuffix(filepath.Base(tables[len(tables)-1]), ".table"))
+	if err != nil || newest <= len(tables) {
+		t.Errorf("%d tables, the newest has number %d, %v: none were merged", len(tables), newest, err)
+	}
 }
 
 // files is a directory tree in memory.
@@ -304,7 +325,7 @@ func (p *play) sentOnce(t *testing.T, at instant, undisturbed int64) {
 func TestStoppedAtAnyOperationOfALifeNothingIsLost(t *testing.T) {
 	p := &play{store: &storagetest.Memory{}, reported: map[string]map[string]string{}, devices: 1}
 	p.scene = newSceneOn(t, func(storage.Store) storage.Store { return p.store })
-	p.limit, p.ahead = 20_000, time.Hour
+	p.limit, p.ahead, p.overlay = 20_000, time.Hour, tinyOverlay
 	states := 0
 	for _, s := range script() {
 		s.change(p)
@@ -337,6 +358,9 @@ func TestStoppedAtAnyOperationOfALifeNothingIsLost(t *testing.T) {
 		}
 	}
 	t.Logf("stopped at %d operations of the store, %d states; at most %.3f of the bytes were sent", p.counted, states, p.sentMost)
+	for _, device := range []string{"data", "other"} {
+		madeTables(t, filepath.Join(p.dir, device))
+	}
 	if p.counted < 200 {
 		t.Errorf("the script has only %d operations", p.counted)
 	}

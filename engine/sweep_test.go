@@ -72,7 +72,7 @@ func newSweep(t *testing.T, parity bool) *sweep {
 	t.Helper()
 	w := &sweep{trouble: &trouble{start: &storagetest.Memory{}}}
 	w.scene = newSceneOf(t, func(storage.Store) storage.Store { return w.start }, parity)
-	w.ahead = time.Hour
+	w.ahead, w.overlay = time.Hour, tinyOverlay
 	w.write("dir/letter", []byte("dear oak"))
 	w.write("noise", noise(1, 300))
 	w.backup(w.scene.data)
@@ -239,6 +239,7 @@ func TestEveryCorruptByteOfTheDataDirectoryCostsNothing(t *testing.T) {
 			}
 		})
 	}
+	madeTables(t, w.scene.data)
 	if len(w.data) < 3 {
 		t.Errorf("the data directory holds only %v", slices.Collect(maps.Keys(w.data)))
 	}

@@ -7,6 +7,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"testing"
 
@@ -24,6 +25,7 @@ var refusals = []struct{ call, err string }{
 // The run says so or comes to its end; the next one needs no help.
 func TestDiskFullOrFailingAtAnyWriteOfTheProgram(t *testing.T) {
 	need(t, "strace")
+	t.Setenv(overlayEnv, strconv.Itoa(tinyOverlay))
 	k := newKilling(t, seeded(t))
 	k.mutate(t)
 	device := k.devices[0]
@@ -58,6 +60,7 @@ func TestDiskFullOrFailingAtAnyWriteOfTheProgram(t *testing.T) {
 		t.Errorf("%d runs had a call refused, and only %d of them noticed", ran, failed)
 	}
 	k.compare(t, k.order)
+	madeTables(t, device)
 	t.Logf("%d runs with a call refused, %d said so, %d snapshots restored", ran, failed, len(k.order))
 }
 
@@ -65,7 +68,7 @@ func TestDiskFullOrFailingAtAnyWriteOfTheProgram(t *testing.T) {
 func (k *killing) afterRefusal(t *testing.T, device, what string) {
 	t.Helper()
 	var notes []string
-	e, err := engine.Open(t.Context(), engine.OpenOptions{DataDir: device,
+	e, err := engine.Open(t.Context(), engine.OpenOptions{DataDir: device, Overlay: tinyOverlay,
 		Note: func(format string, args ...any) { notes = append(notes, fmt.Sprintf(format, args...)) }})
 	if err != nil {
 		t.Fatalf("%s: %v", what, err)

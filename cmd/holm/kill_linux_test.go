@@ -294,7 +294,10 @@ func (k *killing) live(t *testing.T, kills, every int) {
 		}
 	}
 	k.compare(t, k.order)
-	e, err := engine.Open(t.Context(), engine.OpenOptions{DataDir: k.devices[0]})
+	for _, device := range k.devices {
+		madeTables(t, device)
+	}
+	e, err := engine.Open(t.Context(), engine.OpenOptions{DataDir: k.devices[0], Overlay: tinyOverlay})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -313,6 +316,7 @@ func (k *killing) live(t *testing.T, kills, every int) {
 // restores.
 func TestProgramKilledAgainAndAgainLosesNothingAndNeedsNoRepair(t *testing.T) {
 	random := seeded(t)
+	t.Setenv(overlayEnv, strconv.Itoa(tinyOverlay))
 	if !soak() {
 		newKilling(t, random).live(t, 200, 40)
 		return

@@ -21,25 +21,27 @@ const (
 	memoryLimit = 35 << 20 // bytes
 )
 
-func main() {
+func main() { os.Exit(program(newApp())) }
+
+// program is main without its end; it returns the exit code.
+func program(a *app) int {
 	if os.Getenv("GOGC") == "" {
 		debug.SetGCPercent(gcPercent)
 	}
 	if os.Getenv("GOMEMLIMIT") == "" {
 		debug.SetMemoryLimit(memoryLimit)
 	}
-	os.Exit(run(os.Args[1:]))
+	return run(a, a.args)
 }
 
 // run is the program without its process: it returns the exit code.
-func run(args []string) int {
+func run(a *app, args []string) int {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
 	// The first signal asks the work to end cleanly; from then on signals do
 	// what they do by default, so that a second one ends the process at once.
 	context.AfterFunc(ctx, stop)
 
-	a := newApp()
 	root := newRoot(a)
 	root.SetArgs(args)
 	return a.ui.finish(root.ExecuteContext(ctx))

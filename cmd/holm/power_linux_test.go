@@ -72,6 +72,25 @@ func fastDir(t *testing.T) string {
 	return dir
 }
 
+// tinyOverlay makes catalogs write tables, and merge them, in small vaults.
+const tinyOverlay = 1024
+
+// madeTables expects that the catalog of a data directory has written tables,
+// and has merged some: the numbers of those that are gone are never used again.
+func madeTables(t *testing.T, device string) {
+	t.Helper()
+	tables, err := filepath.Glob(filepath.Join(device, "catalog", "*.table"))
+	if err != nil || len(tables) == 0 {
+		t.Errorf("%s holds no tables, %v", device, err)
+		return
+	}
+	slices.Sort(tables)
+	newest, err := strconv.Atoi(strings.TrimSuffix(filepath.Base(tables[len(tables)-1]), ".table"))
+	if err != nil || newest <= len(tables) {
+		t.Errorf("%d tables, the newest has number %d, %v: none were merged", len(tables), newest, err)
+	}
+}
+
 // A left is what a disk holds after it was stopped: a file's content, or nil
 // for a directory.
 type left map[string][]byte
@@ -311,7 +330,7 @@ func (l *life) startAgain(t *testing.T, s stop) {
 		}
 	}
 	var notes []string
-	e, err := engine.Open(t.Context(), engine.OpenOptions{DataDir: filepath.Join(dir, s.device), Vault: filepath.Join(dir, "vault"),
+	e, err := engine.Open(t.Context(), engine.OpenOptions{DataDir: filepath.Join(dir, s.device), Vault: filepath.Join(dir, "vault"), Overlay: tinyOverlay,
 		Note: func(format string, args ...any) { notes = append(notes, fmt.Sprintf(format, args...)) }})
 	if !s.made && errors.Is(err, engine.ErrNotJoined) {
 		return // and the person, who was told nothing, inits or joins again
@@ -372,7 +391,7 @@ func TestPowerCutAnywhereLosesNothingReported(t *testing.T) {
 	if err := errors.Join(os.WriteFile(pass, []byte("secret\n"), 0o600), os.Mkdir(l.tree, 0o755)); err != nil {
 		t.Fatal(err)
 	}
-	l.env = []string{"HOLM_PASSPHRASE_FILE=" + pass}
+	l.env = []string{"HOLM_PASSPHRASE_FILE=" + pass, fmt.Sprint(overlayEnv, "=", tinyOverlay)}
 	l.write(t, "a/one", 1, 3000)
 	l.write(t, "a/two", 2, 100)
 	l.write(t, "three", 3, 40_000)
@@ -408,6 +427,9 @@ func TestPowerCutAnywhereLosesNothingReported(t *testing.T) {
 		})
 	}
 	t.Logf("%d system calls that change something, %d states; %d times the catalog was built anew", l.calls, l.states.Load(), l.aside.Load())
+	for device := range made {
+		madeTables(t, filepath.Join(l.dir, device))
+	}
 	if l.calls < 200 {
 		t.Errorf("only %d system calls were stopped at", l.calls)
 	}

@@ -12,10 +12,11 @@ import (
 // An app is what all verbs share: the globals of the command line, the ways
 // in and out, and the clock.
 type app struct {
-	ui   *ui
-	env  func(string) string
-	now  func() time.Time
-	args []string // of the command line
+	overlay int // of engine.OpenOptions; no flag sets it
+	ui      *ui
+	env     func(string) string
+	now     func() time.Time
+	args    []string // of the command line
 
 	dataDirFlag string
 	vaultFlag   string

@@ -22,9 +22,25 @@ import (
 )
 
 func TestMain(m *testing.M) {
-	programs := map[string]func(){"holm": main, "fakessh": fakeSSH}
+	programs := map[string]func(){"holm": testedHolm, "fakessh": fakeSSH}
 	maps.Copy(programs, morePrograms())
 	testscript.Main(m, programs)
+}
+
+// overlayEnv makes the catalog of the program under test write tables early.
+// Only this program knows it.
+const overlayEnv = "HOLM_TEST_OVERLAY"
+
+// testedHolm is main, but for overlayEnv.
+func testedHolm() {
+	a := newApp()
+	if n := os.Getenv(overlayEnv); n != "" {
+		var err error
+		if a.overlay, err = strconv.Atoi(n); err != nil {
+			panic(err)
+		}
+	}
+	os.Exit(program(a))
 }
 
 func TestScripts(t *testing.T) {

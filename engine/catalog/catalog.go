@@ -149,6 +149,10 @@ func open(path string, id seal.Hash) (*Catalog, error) {
 	return &Catalog{store: s}, nil
 }
 
+// SpillAt makes the catalog write a table once its overlay has that many bytes,
+// in place of its own bound. It comes before the first use.
+func (c *Catalog) SpillAt(bytes int) { c.maxOverlay = bytes }
+
 // Close closes the catalog.
 func (c *Catalog) Close() error { return c.close() }
 
