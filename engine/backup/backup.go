@@ -117,7 +117,7 @@ func Run(ctx context.Context, w *Writer, q Request) (*Report, error) {
 		s := &scanner{ctx: ctx, w: w, cutter: cutter, source: src, own: own, report: report, stop: q.Stop, skipped: q.Skipped, told: q.Problem, list: newChunkList(w.Chunk),
 			tell: teller(w.Now, q.Progress, report), frames: []*frame{{dir: src.ID}}}
 		s.doubt = q.Doubtful
-		if err := source.Walk(ctx, path, s); errors.Is(err, ErrStopped) {
+		if err := source.Walk(ctx, path, w.Spool, s); errors.Is(err, ErrStopped) {
 			return report, cmp.Or(w.Commit(ctx), err)
 		} else if err != nil {
 			return report, err

@@ -23,7 +23,7 @@ func BenchmarkWalk(b *testing.B) {
 	b.ReportAllocs()
 	for b.Loop() {
 		var c counting
-		if err := Walk(context.Background(), dir, &c); err != nil {
+		if err := Walk(context.Background(), dir, "", &c); err != nil {
 			b.Fatal(err)
 		}
 		b.ReportMetric(float64(c.entries), "entries")

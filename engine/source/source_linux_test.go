@@ -34,7 +34,7 @@ func TestNamesThatAreNotUTF8ComeAndGoAsTheyAre(t *testing.T) {
 		must(t, f.Close())
 		must(t, tree.SetMetadata("dir\xe9/"+e.Name, e))
 	}
-	got, err := openDir(t, filepath.Join(to, "dir\xe9")).Names()
+	got, err := namesIn(openDir(t, filepath.Join(to, "dir\xe9")))
 	must(t, err)
 	if !slices.Equal(got, want) {
 		t.Errorf("written back as %q, expected %q", got, want)
@@ -53,7 +53,7 @@ func TestEveryKindAndModeComesBack(t *testing.T) {
 		must(t, os.Mkdir(filepath.Join(from, "d"+name), 0o700))
 		must(t, unix.Chmod(filepath.Join(from, "d"+name), mode))
 	}
-	names, err := openDir(t, from).Names()
+	names, err := namesIn(openDir(t, from))
 	must(t, err)
 	for i, name := range names {
 		when := unix.NsecToTimespec(1_000_000_000_000_000_001 + int64(i))
@@ -148,7 +148,7 @@ func TestSymlinkIsNeverOpenedInPlaceOfAFileOrDirectory(t *testing.T) {
 		t.Error("a link to a file was opened as a file")
 	}
 	var r record
-	must(t, Walk(context.Background(), dir, &r))
+	must(t, Walk(context.Background(), dir, "", &r))
 	if !slices.Contains(r.lines, "symlink dirlink") || slices.Contains(r.lines, "enter dirlink") {
 		t.Errorf("walked %q", r.lines)
 	}
@@ -227,7 +227,7 @@ func TestUnreadableDirectoriesAndFilesAreProblemsAndTheWalkGoesOn(t *testing.T) 
 func walkAsNobody(t *testing.T, dir string) {
 	t.Helper()
 	var r record
-	must(t, Walk(context.Background(), dir, &r))
+	must(t, Walk(context.Background(), dir, "", &r))
 	slices.Sort(r.problems)
 	if !slices.Equal(r.problems, []string{"closed", "listed/file"}) {
 		t.Errorf("problems %q", r.problems)

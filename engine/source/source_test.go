@@ -218,7 +218,7 @@ func smallTree(t *testing.T) string {
 
 func TestWalkGoesDepthFirstInTheOrderOfBytes(t *testing.T) {
 	var r record
-	must(t, Walk(context.Background(), smallTree(t), &r))
+	must(t, Walk(context.Background(), smallTree(t), "", &r))
 	want := []string{"enter ", "file a", "enter b", "enter b/deep", "file b/deep/f", "leave b/deep true",
 		"leave b true", "enter c", "leave c true", "file d", "leave  true"}
 	if !slices.Equal(r.lines, want) || r.problems != nil {
@@ -228,7 +228,7 @@ func TestWalkGoesDepthFirstInTheOrderOfBytes(t *testing.T) {
 
 func TestWalkLeavesOutASkippedDirectory(t *testing.T) {
 	r := record{skip: "b"}
-	must(t, Walk(context.Background(), smallTree(t), &r))
+	must(t, Walk(context.Background(), smallTree(t), "", &r))
 	if got := strings.Join(r.lines, ","); strings.Contains(got, "deep") || strings.Contains(got, "leave b") || !strings.Contains(got, "file d") {
 		t.Errorf("walked %s", got)
 	}
@@ -236,7 +236,7 @@ func TestWalkLeavesOutASkippedDirectory(t *testing.T) {
 
 func TestWalkEndsWithTheErrorOfItsVisitor(t *testing.T) {
 	r := record{stopAt: "b/deep/f"}
-	if err := Walk(context.Background(), smallTree(t), &r); err != errStop {
+	if err := Walk(context.Background(), smallTree(t), "", &r); err != errStop {
 		t.Fatalf("the walk ended with %v", err)
 	}
 	if r.lines[len(r.lines)-1] != "file b/deep/f" {
@@ -248,7 +248,7 @@ func TestWalkEndsWhenItIsCancelled(t *testing.T) {
 	ctx, cancel := context.WithCancel(context.Background())
 	cancel()
 	var r record
-	if err := Walk(ctx, smallTree(t), &r); !errors.Is(err, context.Canceled) {
+	if err := Walk(ctx, smallTree(t), "", &r); !errors.Is(err, context.Canceled) {
 		t.Errorf("the walk ended with %v", err)
 	}
 }
@@ -257,7 +257,7 @@ func TestWalkOfAFileShowsTheFile(t *testing.T) {
 	dir := t.TempDir()
 	path := put(t, dir, "only", "content")
 	v := &reading{}
-	must(t, Walk(context.Background(), path, v))
+	must(t, Walk(context.Background(), path, "", v))
 	if v.content != "content" {
 		t.Errorf("through its directory the file reads %q", v.content)
 	}
@@ -282,7 +282,7 @@ func (v *reading) Visit(dir *Dir, path string, e Entry) error {
 
 func TestWalkOfNothingIsAProblem(t *testing.T) {
 	var r record
-	must(t, Walk(context.Background(), filepath.Join(t.TempDir(), "missing"), &r))
+	must(t, Walk(context.Background(), filepath.Join(t.TempDir(), "missing"), "", &r))
 	if len(r.problems) != 1 || len(r.lines) != 0 {
 		t.Errorf("problems %q, lines %q", r.problems, r.lines)
 	}

@@ -39,9 +39,9 @@ const (
 // and not followed, the start included. Directories are listed, and what is in
 // them examined, by another goroutine up to 192 entries ahead; the visitor
 // is called by the caller's. For each level, and for a few directories ahead,
-// a handle and a list of names is held. Cancelling ctx ends the walk between
-// entries.
-func Walk(ctx context.Context, start string, v Visitor) error {
+// a handle and a list of names is held, the names of a huge directory in a
+// temporary file in spool. Cancelling ctx ends the walk between entries.
+func Walk(ctx context.Context, start, spool string, v Visitor) error {
 	takeRights()
 	e, err := Lstat(start)
 	if err != nil {
@@ -50,7 +50,7 @@ func Walk(ctx context.Context, start string, v Visitor) error {
 	if e.Kind != Directory {
 		return visitOne(start, e, v)
 	}
-	l := newLister()
+	l := newLister(spool)
 	go l.run(start, e)
 	w := walker{ctx: ctx, v: v, l: l}
 	defer w.end()
@@ -105,6 +105,7 @@ func (d *listed) unwanted() bool {
 
 // lister makes the steps of a walk, in batches.
 type lister struct {
+	spool  string
 	batch  []step
 	full   chan []step   // to the walker; closed after the last
 	empty  chan []step   // back from it
@@ -112,8 +113,9 @@ type lister struct {
 	unseen chan struct{} // one for each directory that the lister has left and the walker has not
 }
 
-func newLister() *lister {
+func newLister(spool string) *lister {
 	l := &lister{
+		spool:  spool,
 		full:   make(chan []step, batches),
 		empty:  make(chan []step, batches),
 		done:   make(chan struct{}),
@@ -167,7 +169,7 @@ func (l *lister) directory(parent *listed, path string, e Entry, open func() (*D
 		return false
 	}
 	whole := true
-	for child, err := range d.All() {
+	for child, err := range d.all(l.spool) {
 		if d.unwanted() {
 			break
 		}

@@ -50,7 +50,7 @@ func (c *handleCount) Visit(dir *Dir, path string, e Entry) error {
 
 func TestWalkHoldsFewDirectoriesOpenHoweverManyThereAre(t *testing.T) {
 	c := &handleCount{t: t, tree: wideTree(t)}
-	must(t, Walk(context.Background(), c.tree, c))
+	must(t, Walk(context.Background(), c.tree, "", c))
 	// The start, those that are done with, one that is entered, one that is
 	// being listed, and those of a batch that were left behind.
 	if limit := doneUnseen + 4; c.most > limit || c.most < 2 {
@@ -75,7 +75,7 @@ func TestWalkClosesEveryDirectoryHoweverItEnds(t *testing.T) {
 	}
 	for name, end := range ends {
 		t.Run(name, func(t *testing.T) {
-			if err := Walk(context.Background(), tree, end.v); !errors.Is(err, end.want) {
+			if err := Walk(context.Background(), tree, "", end.v); !errors.Is(err, end.want) {
 				t.Errorf("the walk ended with %v, want %v", err, end.want)
 			}
 			if n := handles(t, tree); n != 0 {
@@ -109,7 +109,7 @@ func TestWalkThatEndsEarlyTakesNoDirectoryAwayThatIsBeingListed(t *testing.T) {
 		put(t, late, fmt.Sprintf("f%04d", i), "")
 	}
 	// Closing it meanwhile is a race, which the race detector sees.
-	if err := Walk(context.Background(), dir, &impatient{t: t, late: late}); !errors.Is(err, errStop) {
+	if err := Walk(context.Background(), dir, "", &impatient{t: t, late: late}); !errors.Is(err, errStop) {
 		t.Errorf("the walk ended with %v", err)
 	}
 	if n := handles(t, dir); n != 0 {
@@ -122,7 +122,7 @@ func TestWalkEntersADirectoryDeeperThanItMayBeAhead(t *testing.T) {
 	deep := strings.TrimSuffix(strings.Repeat("d/", 3*doneUnseen), "/")
 	must(t, os.MkdirAll(filepath.Join(dir, deep), 0o755))
 	var r record
-	must(t, Walk(context.Background(), dir, &r))
+	must(t, Walk(context.Background(), dir, "", &r))
 	if want := 2 * (3*doneUnseen + 1); len(r.lines) != want {
 		t.Errorf("%d steps, want %d", len(r.lines), want)
 	}

@@ -1,0 +1,105 @@
+package source
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+)
+
+// namesIn are the names of what a directory has.
+func namesIn(d *Dir) (names []string, err error) {
+	for e, err := range d.All() {
+		if err != nil {
+			return names, err
+		}
+		names = append(names, e.Name)
+	}
+	return names, nil
+}
+
+// huge makes a directory with more names than memory should hold, and returns
+// them in their order.
+func huge(t *testing.T) (dir string, names []string) {
+	t.Helper()
+	dir = t.TempDir()
+	for i := range 2*maxNames + 1000 {
+		name := fmt.Sprintf("%x-%s", int64(i)*2654435761%1_000_003, strings.Repeat("n", i%40))
+		names = append(names, name)
+		if err := os.Symlink("x", filepath.Join(dir, name)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	slices.Sort(names)
+	return dir, names
+}
+
+func TestNamesOfAHugeDirectoryComeInOrderAndAreNotAllInMemory(t *testing.T) {
+	dir, want := huge(t)
+	d, spool := openDir(t, dir), t.TempDir()
+	var got []string
+	for e, err := range d.all(spool) {
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got = append(got, e.Name); len(got) == 1 {
+			if files, _ := os.ReadDir(spool); len(files) != 1 {
+				t.Errorf("%d files in the spool, want 1", len(files))
+			}
+		}
+	}
+	if !slices.Equal(got, want) {
+		t.Errorf("%d names, want %d in their order", len(got), len(want))
+	}
+	if files, _ := os.ReadDir(spool); len(files) != 0 {
+		t.Errorf("%d files are left in the spool", len(files))
+	}
+	n := openDir(t, dir).listNames(spool)
+	defer n.close()
+	if len(n.held) >= maxNames || len(n.ends) != 2 {
+		t.Errorf("%d names in memory, %d runs in the file", len(n.held), len(n.ends))
+	}
+}
+
+func TestHugeDirectoryWhoseNamesHaveNoRoomIsToldToBeSeenInPart(t *testing.T) {
+	dir, want := huge(t)
+	n := 0
+	var last error
+	for e, err := range openDir(t, dir).all(filepath.Join(t.TempDir(), "missing")) {
+		if last = err; err == nil {
+			if n++; !slices.Contains(want, e.Name) {
+				t.Fatal(e.Name)
+			}
+		}
+	}
+	if !errors.Is(last, fs.ErrNotExist) || n < maxNames || n >= len(want) {
+		t.Errorf("%d names, then %v", n, last)
+	}
+}
+
+func TestNamesThatTheDiskLosesEndTheListWithAnError(t *testing.T) {
+	dir, want := huge(t)
+	n := openDir(t, dir).listNames(t.TempDir())
+	defer n.close()
+	if err := n.file.Truncate(n.ends[0] / 2); err != nil {
+		t.Fatal(err)
+	}
+	got := 0
+	for {
+		name, err := n.next()
+		if err != nil {
+			if got >= len(want) || !strings.Contains(err.Error(), "sorted names") {
+				t.Errorf("after %d names: %v", got, err)
+			}
+			return
+		}
+		if name != want[got] {
+			t.Fatalf("name %d is %q, want %q", got, name, want[got])
+		}
+		got++
+	}
+}
