@@ -4,8 +4,21 @@
 # strace for power cuts, file systems that fold names, OpenSSH, qemu-user for other processors, wine for Windows
 # where it is new enough, and a C compiler for the race detector. Installs only what is missing, as root or by sudo; without
 # either, or on a system without apt, it says what is left out, and fails if
-# CI=true.
+# CI=true. First it builds versitygw, an S3 service, of one version, into the
+# user's cache: no Debian packages one that creates an object only once.
 set -eu
+
+versity=github.com/versity/versitygw/cmd/versitygw@v1.8.0
+tools=${XDG_CACHE_HOME:-$HOME/.cache}/holm/tools
+if [ "$(cat "$tools/versitygw.version" 2>/dev/null)" != "$versity" ] || [ ! -x "$tools/versitygw" ]; then
+	echo "building $versity" >&2
+	if GOBIN=$tools GOFLAGS='' go install -ldflags='-s -w' "$versity"; then
+		echo "$versity" >"$tools/versitygw.version"
+	else
+		echo 'left out: versitygw; the tests that need it are skipped by name' >&2
+		[ "${CI:-}" != true ] || exit 1
+	fi
+fi
 
 packages='debootstrap debian-archive-keyring zstd util-linux tar cpio ca-certificates rpm rpm2cpio createrepo-c gnupg gpgv sq sqv lintian rpmlint man-db strace qemu-user gcc libc6-dev xfsprogs btrfs-progs dosfstools exfatprogs exfat-fuse ntfs-3g openssh-client openssh-server openssh-sftp-server'
 

@@ -178,14 +178,14 @@ func (s *session) files(t *testing.T) map[string]bool {
 func openRoots(t *testing.T) *root.Cache {
 	t.Helper()
 	if testing.Short() {
-		t.Skip("real apt, dnf and zypper are left out by -short")
+		t.Skip("tests in roots are left out by -short")
 	}
 	cache, err := root.Open(t.Context())
 	if err != nil && os.Getenv("CI") != "true" {
-		t.Skipf("real apt, dnf and zypper are left out: %v", err)
+		t.Skipf("tests in roots are left out: %v", err)
 	}
 	if err != nil {
-		t.Fatalf("real apt, dnf and zypper must not be left out under CI=true: %v", err)
+		t.Fatalf("tests in roots must not be left out under CI=true: %v", err)
 	}
 	t.Cleanup(func() {
 		if err := cache.Close(); err != nil {
