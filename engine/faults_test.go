@@ -8,6 +8,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"sync/atomic"
 	"syscall"
 	"testing"
 	"time"
@@ -57,6 +58,7 @@ var faultTable = []struct {
 type trouble struct {
 	*scene
 	start  *storagetest.Memory
+	made   *storagetest.Faulty // through which all of start was put
 	data   files
 	before map[string]string // image of the snapshot
 	now    map[string]string // image of the source
@@ -66,7 +68,8 @@ type trouble struct {
 func newTrouble(t *testing.T) *trouble {
 	t.Helper()
 	tr := &trouble{start: &storagetest.Memory{}}
-	tr.scene = newSceneOn(t, func(storage.Store) storage.Store { return tr.start })
+	tr.made = storagetest.NewFaulty(tr.start, nil)
+	tr.scene = newSceneOn(t, func(storage.Store) storage.Store { return tr.made })
 	tr.limit, tr.ahead = 12_000, time.Hour
 	tr.write("a/one", noise(1, 9000))
 	tr.write("two", noise(2, 300))
@@ -114,6 +117,7 @@ func TestBackupOnAStoreThatBreaksAtAnyOperation(t *testing.T) {
 		t.Fatalf("a backup asks only %d things", n)
 	}
 	for _, row := range faultTable {
+		var hidden atomic.Int64
 		t.Run(row.name, func(t *testing.T) {
 			for number := 1; number <= n; number++ {
 				t.Run(fmt.Sprint(number), func(t *testing.T) {
@@ -126,7 +130,9 @@ func TestBackupOnAStoreThatBreaksAtAnyOperation(t *testing.T) {
 						return storagetest.None
 					})
 					f.Bit = int64(77 * number)
+					f.Follows(tr.made)
 					err := backUp(s.on(t, f), data)
+					hidden.Add(int64(len(f.Hidden())))
 					switch row.want {
 					case told:
 						tr.told(t, s, data, err)
@@ -150,6 +156,9 @@ func TestBackupOnAStoreThatBreaksAtAnyOperation(t *testing.T) {
 				})
 			}
 		})
+		if row.fault == storagetest.Stale && hidden.Load() == 0 {
+			t.Errorf("%s: nothing was hidden", row.name)
+		}
 	}
 }
 
@@ -241,6 +250,12 @@ func TestReadersOnAStoreThatBreaksAtAnyOperation(t *testing.T) {
 			if row.writes {
 				continue
 			}
+			var hidden atomic.Int64
+			t.Cleanup(func() {
+				if row.fault == storagetest.Stale && hidden.Load() == 0 {
+					t.Errorf("%s, %s: nothing was hidden", verb, row.name)
+				}
+			})
 			for _, fresh := range []bool{false, true} {
 				for number := 1; number <= n; number++ {
 					t.Run(fmt.Sprintf("%s, %s, %d, without a catalog %v", verb, row.name, number, fresh), func(t *testing.T) {
@@ -251,7 +266,9 @@ func TestReadersOnAStoreThatBreaksAtAnyOperation(t *testing.T) {
 						}
 						f := storagetest.NewFaulty(store, storagetest.At(number, row.fault))
 						f.Bit = int64(31 * number)
+						f.Follows(tr.made)
 						_ = run(s.on(t, f), data) // an error, or what was compared
+						hidden.Add(int64(len(f.Hidden())))
 						if writes := f.Count(storagetest.Put) + f.Count(storagetest.Delete); writes > 0 {
 							t.Errorf("%s writes to the store %d times", verb, writes)
 						}

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"iter"
+	"maps"
 	"slices"
 	"strings"
 	"sync"
@@ -79,8 +80,9 @@ const (
 	// happens at Faulty.Deliver, if its time has not passed: a Put whose name
 	// is taken by then does nothing. Reads are unharmed.
 	Late
-	// Stale leaves out of a List what was put through this Faulty: a listing
-	// that lags behind. Other operations are unharmed.
+	// Stale leaves out of a List what was put through this Faulty, or through
+	// one that it Follows: a listing that lags behind. Other operations are
+	// unharmed.
 	Stale
 )
 
@@ -142,7 +144,8 @@ type Faulty struct {
 	journal []Operation
 	writes  int
 	late    []func() error
-	put     map[string]bool // names put through here
+	put     map[string]bool // names put through here, or by who was before
+	hidden  []string        // what stale listings have left out
 }
 
 // NewFaulty wraps a store; a nil plan breaks nothing.
@@ -151,6 +154,25 @@ func NewFaulty(inner storage.Store, plan Plan) *Faulty {
 		plan = func(Operation) Fault { return None }
 	}
 	return &Faulty{inner: inner, plan: plan, put: map[string]bool{}}
+}
+
+// Follows makes what was put through earlier as recent here as there: a later
+// run on a store whose listings still lag behind the run before.
+func (f *Faulty) Follows(earlier *Faulty) {
+	earlier.mu.Lock()
+	recent := maps.Clone(earlier.put)
+	earlier.mu.Unlock()
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	maps.Copy(f.put, recent)
+}
+
+// Hidden lists what stale listings have left out: a test of them whose store
+// has hidden nothing has shown nothing.
+func (f *Faulty) Hidden() []string {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return slices.Clone(f.hidden)
 }
 
 // Journal lists every operation so far, also those that failed.
@@ -356,9 +378,13 @@ func (f *Faulty) List(ctx context.Context, prefix string) iter.Seq2[storage.Obje
 	}
 }
 
-// lags reports whether a stale listing does not know the object yet.
+// lags reports whether a stale listing does not know the object yet, and
+// writes down that it was left out.
 func (f *Faulty) lags(name string) bool {
 	f.mu.Lock()
 	defer f.mu.Unlock()
+	if f.put[name] {
+		f.hidden = append(f.hidden, name)
+	}
 	return f.put[name]
 }

@@ -151,6 +151,26 @@ func TestHalfPutKeepsTheFirstHalfAndStaleListLagsBehind(t *testing.T) {
 	}
 }
 
+func TestStaleListHidesWhatAnEarlierRunHasPutAndSaysWhat(t *testing.T) {
+	ctx := context.Background()
+	m := filled(t)
+	earlier := NewFaulty(m, AtWrite(2, GoneAfter))
+	_ = earlier.Put(ctx, "a/two", storage.Body([]byte("2")))
+	_ = earlier.Put(ctx, "a/three", storage.Body([]byte("3"))) // nobody hears that it is there
+	f := NewFaulty(m, On(List, "", Stale))
+	f.Follows(earlier)
+	var listed []string
+	for o := range f.List(ctx, "a/") {
+		listed = append(listed, o.Name)
+	}
+	if !slices.Equal(listed, []string{"a/one"}) || !slices.Equal(f.Hidden(), []string{"a/three", "a/two"}) {
+		t.Errorf("listed %v, hidden %v", listed, f.Hidden())
+	}
+	if len(earlier.Hidden()) > 0 {
+		t.Errorf("the earlier run has hidden %v", earlier.Hidden())
+	}
+}
+
 func TestJournalCountsEveryOperationAlsoThoseThatFail(t *testing.T) {
 	ctx := context.Background()
 	f := NewFaulty(filled(t), StopAfter(2))
