@@ -11,12 +11,17 @@ import (
 	"holm.example/engine/vault"
 )
 
+// fullPack is the pack of fullWorld, as its segment has it.
+func fullPack() *vault.PackAdd {
+	return &vault.PackAdd{Random: id(3), Epoch: 1, SizeBytes: 1000, Frames: []uint32{40, 40},
+		Chunks: []vault.ChunkInfo{{ID: seal.Hash{1}, SizeBytes: vault.FrameSize}, {ID: seal.Hash{2}, SizeBytes: 6}, {ID: seal.Hash{1}, SizeBytes: 5}}}
+}
+
 // fullWorld is a catalog with something in every bucket, in its overlay.
 func fullWorld(t testing.TB) (*world, *writer) {
 	w := newWorld(t)
 	a, b := w.device(1), w.device(2)
-	a.commit(src(1), &vault.PackAdd{Random: id(3), Epoch: 1, SizeBytes: 1000, Frames: []uint32{40, 40},
-		Chunks: []vault.ChunkInfo{{ID: seal.Hash{1}, SizeBytes: vault.FrameSize}, {ID: seal.Hash{2}, SizeBytes: 6}, {ID: seal.Hash{1}, SizeBytes: 5}}},
+	a.commit(src(1), fullPack(),
 		dir(1, "d", 2), file(2, "f"), file(2, "g"), dir(1, "gone", 3), file(3, "h"), file(4, "lost"),
 		&vault.Mark{ID: id(8), Sources: []seal.ID{id(1)}})
 	a.commit(file(2, "f"), del(2, "g"), del(1, "gone"), &vault.Mark{ID: id(9), Sources: []seal.ID{id(1)}})
@@ -57,6 +62,11 @@ func FuzzValueOfTheCatalog(f *testing.F) {
 	if len(seen) < 13 {
 		f.Fatalf("the catalog has something in %d buckets only", len(seen))
 	}
+	for what, err := range answers(f, w, d) {
+		if err != nil {
+			f.Fatalf("whole as it is, %s: %v", what, err)
+		}
+	}
 	good := w.c.overlay
 	f.Fuzz(func(t *testing.T, n uint16, value []byte) {
 		w.c.overlay = good.Copy()
@@ -72,7 +82,7 @@ func FuzzValueOfTheCatalog(f *testing.F) {
 }
 
 // answers asks a catalog everything.
-func answers(t *testing.T, w *world, d *writer) map[string]error {
+func answers(t testing.TB, w *world, d *writer) map[string]error {
 	t.Helper()
 	c, device := w.c, d.card.Device
 	_, devices := c.Devices()
@@ -84,6 +94,8 @@ func answers(t *testing.T, w *world, d *writer) map[string]error {
 	_, pack := c.Pack(1)
 	all := map[string]error{"devices": devices, "device": known, "claims": claims, "sources": sources, "marks": marks, "count": chunks, "pack": pack,
 		"packs": c.Packs(func(*vault.Pack) error { return nil }), "verify": c.Verify(t.Context())}
+	check := c.PackCheck()
+	all["pack check"] = errors.Join(check.Add(device, 1, fullPack()), check.Flush())
 	for _, h := range []seal.Hash{{1}, {2}} {
 		_, _, err := c.Chunk(h)
 		_, list := c.Addresses(h)
