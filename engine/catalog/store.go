@@ -90,6 +90,9 @@ func openStore(dir string, identity []byte) (s *store, err error) {
 	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return nil, fmt.Errorf("opening the catalog: %w", err)
 	}
+	if err := checkPages(filepath.Join(dir, overlayDB)); err != nil {
+		return nil, err
+	}
 	s = &store{dir: dir, cache: table.NewCache(cacheSize), maxDelta: defaultDelta, maxOverlay: defaultOverlay, overlay: newMemory()}
 	err = guard(func() error {
 		s.db, err = bbolt.Open(filepath.Join(dir, overlayDB), 0o600, &bbolt.Options{
