@@ -42,8 +42,12 @@ func checkPages(path string) error {
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil
 	}
-	if err != nil {
+	var pathErr *fs.PathError
+	if errors.As(err, &pathErr) && pathErr.Op == "open" {
 		return fmt.Errorf("opening the catalog: %w", err)
+	}
+	if err != nil { // as of a table
+		return fmt.Errorf("%w: %w", ErrDamaged, err)
 	}
 	f := &bboltFile{b: b, seen: map[uint64]bool{}}
 	meta := f.newest()
