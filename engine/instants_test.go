@@ -307,8 +307,8 @@ func (p *play) goOn(t *testing.T, run *scene, device string) {
 }
 
 // A whole pack is never sent twice: what is put by the stopped run and the
-// next one together is what one run would have put, but for a hundredth: the
-// frames end elsewhere.
+// next one together is what one run would have put, but for padding, which
+// is less than a hundredth here.
 func (p *play) sentOnce(t *testing.T, at instant, undisturbed int64) {
 	t.Helper()
 	sent, _ := packBytes(t, at.vault)
