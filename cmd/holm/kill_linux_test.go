@@ -394,7 +394,7 @@ func (k *killing) large(t *testing.T, device int, many bool) {
 		}
 	}
 	if grown := k.packBytes(t) - before; grown < written || grown > written+written/16 {
-		t.Fatalf("after %d kills, %d bytes of packs have come of %d bytes of files: whole packs were put again", k.kills, grown, written)
+		t.Fatalf("after %d kills, %d bytes of packs have come of %d bytes of files: packs are missing, or whole ones were put again", k.kills, grown, written)
 	}
 	if err := os.RemoveAll(dir); err != nil {
 		t.Fatal(err)
