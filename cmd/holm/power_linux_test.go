@@ -20,6 +20,7 @@ import (
 
 	"holm.example/engine"
 	"holm.example/engine/seal"
+	"holm.example/engine/vault"
 )
 
 // Power cuts are tried on what the real program asks of the kernel: strace
@@ -204,6 +205,8 @@ type life struct {
 	calls     int
 	states    atomic.Int64
 	aside     atomic.Int64 // catalogs that were set aside
+	broken    bool         // by damage, until a repair says that all is well
+	again     atomic.Int64 // repairs that had something to do after a cut one
 }
 
 func (l *life) vault() string { return filepath.Join(l.dir, "vault") }
@@ -257,6 +260,7 @@ type stop struct {
 	left    left
 	made    bool // the program has said that the vault is made
 	killed  bool // no power was cut
+	broken  bool // to be repaired first
 	reports []string
 }
 
@@ -269,7 +273,7 @@ func (l *life) stops(t *testing.T, random *rand.Rand, made bool, device string, 
 	add := func(name string, state left, killed bool) {
 		if sum := state.sum(); !seen[sum] {
 			seen[sum] = true
-			list = append(list, stop{name, device, state, made, killed, reports})
+			list = append(list, stop{name, device, state, made, killed, l.broken, reports})
 		}
 	}
 	calls := trace(t, l.env, append(args, "--data-dir", filepath.Join(l.dir, device))...)
@@ -284,7 +288,7 @@ func (l *life) stops(t *testing.T, random *rand.Rand, made bool, device string, 
 			t.Fatal(err)
 		}
 		if c.name == "write" && c.numbers[0] == 1 {
-			made = true
+			made, l.broken = true, false
 			if id, ok := strings.CutPrefix(c.args[1], "snapshot "); ok {
 				l.reported[strings.TrimSpace(id)] = treeImage(t, l.tree)
 				reports = slices.Sorted(maps.Keys(l.reported))
@@ -351,6 +355,15 @@ func (l *life) startAgain(t *testing.T, s stop) {
 			}
 		}
 	}()
+	if s.broken {
+		c, err := e.Check(t.Context(), engine.CheckOptions{Repair: true})
+		if err != nil || len(c.Problems) > 0 {
+			t.Errorf("the next repair: %v, %v", err, c.Problems)
+		}
+		if len(c.Repaired) > 0 {
+			l.again.Add(1)
+		}
+	}
 	for _, id := range s.reports {
 		l.restores(t, e, id, l.reported[id], filepath.Join(dir, id))
 	}
@@ -365,6 +378,42 @@ func (l *life) startAgain(t *testing.T, s stop) {
 	}
 }
 
+// damage makes nothing of the only pack of the second device, whose files are
+// still there, and takes one copy of a key away.
+func (l *life) damage(t *testing.T) {
+	t.Helper()
+	damaged := 0
+	devices, err := os.ReadDir(filepath.Join(l.vault(), "packs"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, d := range devices {
+		packs, err := filepath.Glob(filepath.Join(l.vault(), "packs", d.Name(), "*", "*"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if len(packs) != 1 {
+			continue
+		}
+		damaged++
+		ino := l.disk.names[packs[0]]
+		ino.synced, ino.pending = bytes.Repeat([]byte{0x5a}, len(ino.synced)), nil
+		if err := os.WriteFile(packs[0], ino.synced, 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	copies, err := filepath.Glob(filepath.Join(l.vault(), vault.KeysCopyPrefix, "*"))
+	if err != nil || len(copies) == 0 || damaged != 1 {
+		t.Fatalf("%d packs of a device of one, %d copies of keys, %v", damaged, len(copies), err)
+	}
+	delete(l.disk.names, copies[0])
+	delete(l.disk.durable, copies[0])
+	if err := os.Remove(copies[0]); err != nil {
+		t.Fatal(err)
+	}
+	l.broken = true
+}
+
 func (l *life) restores(t *testing.T, e *engine.Engine, at string, want map[string]string, to string) {
 	t.Helper()
 	r, err := e.Restore(t.Context(), engine.RestoreOptions{At: at, To: to})
@@ -377,8 +426,8 @@ func (l *life) restores(t *testing.T, e *engine.Engine, at string, want map[stri
 	}
 }
 
-// TestPowerCutAnywhereLosesNothingReported runs holm init and several backups
-// under strace, and starts again from what a kill at every system call leaves,
+// TestPowerCutAnywhereLosesNothingReported runs holm init, several backups and
+// the repair of a damaged vault under strace, and starts again from what a kill at every system call leaves,
 // and a power cut: unsynced writes and names lost, kept, torn or reordered.
 func TestPowerCutAnywhereLosesNothingReported(t *testing.T) {
 	need(t, "strace")
@@ -413,6 +462,7 @@ func TestPowerCutAnywhereLosesNothingReported(t *testing.T) {
 		}, []string{"backup", l.tree}},
 		{"restore", "data", func() {}, []string{"restore", "--to", filepath.Join(l.dir, "out")}},
 		{"check", "other", func() {}, []string{"check", "--read-data"}},
+		{"repair", "other", func() { l.damage(t) }, []string{"check", "--repair"}},
 	} {
 		run.change()
 		list := l.stops(t, random, made[run.device], run.device, run.args...)
@@ -426,7 +476,11 @@ func TestPowerCutAnywhereLosesNothingReported(t *testing.T) {
 			}
 		})
 	}
-	t.Logf("%d system calls that change something, %d states; %d times the catalog was built anew", l.calls, l.states.Load(), l.aside.Load())
+	t.Logf("%d system calls that change something, %d states; %d times the catalog was built anew, %d times a repair went on",
+		l.calls, l.states.Load(), l.aside.Load(), l.again.Load())
+	if l.broken || l.again.Load() == 0 {
+		t.Error("no repair was cut")
+	}
 	for device := range made {
 		madeTables(t, filepath.Join(l.dir, device))
 	}

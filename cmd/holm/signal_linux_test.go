@@ -104,7 +104,7 @@ func interrupt(t *testing.T, data, tree, middle string, twice bool) (state *os.P
 	}
 	started := make(chan struct{})
 	// The first two events are of the walk that sets the watch up.
-	w := newWatch(t, 3, func() { <-started; cmd.Process.Signal(os.Interrupt) }, middle)
+	w := newWatch(t, everything, 3, func() { <-started; cmd.Process.Signal(os.Interrupt) }, middle)
 	if err := cmd.Start(); err != nil {
 		t.Fatal(err)
 	}
