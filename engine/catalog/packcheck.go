@@ -11,10 +11,10 @@ import (
 	"holm.example/engine/vault"
 )
 
-// checkBatch is how many chunks a PackCheck looks up at once, in the order of
-// their ids, so that each page of a table is read once for all of them. Each
-// takes 64 bytes of memory.
-const checkBatch = 32 << 10
+// checkBatch is from how many chunks on a PackCheck is full. They are looked up
+// in the order of their ids, so that each page of a table is read once for all
+// of them. Each takes 64 bytes of memory.
+const checkBatch = 16 << 10
 
 // A PackCheck compares what is folded of packs with their PackAdds, read anew
 // from the segments. It is not for several goroutines.
@@ -36,8 +36,11 @@ func differs(p *vault.Pack) error {
 	return fmt.Errorf("%s: not as its segment has it: %w", p.ID.Name(), ErrDamaged)
 }
 
-// Add compares a pack: ErrDamaged if it, or a chunk of one that was added
-// before, is folded otherwise. Flush compares what is left.
+// Full reports whether it is time for a Flush.
+func (k *PackCheck) Full() bool { return len(k.batch) >= checkBatch }
+
+// Add compares a pack: ErrDamaged if it is folded otherwise. Its chunks are
+// compared by Flush.
 func (k *PackCheck) Add(device seal.ID, seq uint64, add *vault.PackAdd) error {
 	p := vault.NewPack(device, seq, add)
 	var number uint64
@@ -61,16 +64,13 @@ func (k *PackCheck) Add(device seal.ID, seq uint64, add *vault.PackAdd) error {
 		if i > 0 && list[i-1].id == chunk.id {
 			continue // of its chunks with that id the first counts
 		}
-		if k.batch = append(k.batch, expected{chunk, number}); len(k.batch) == checkBatch {
-			if err := k.Flush(); err != nil {
-				return err
-			}
-		}
+		k.batch = append(k.batch, expected{chunk, number})
 	}
 	return nil
 }
 
-// Flush compares the chunks that are not compared yet.
+// Flush compares the chunks of the packs that were added: ErrDamaged if one is
+// folded otherwise.
 func (k *PackCheck) Flush() error {
 	slices.SortFunc(k.batch, func(a, b expected) int {
 		return cmp.Or(bytes.Compare(a.id[:], b.id[:]), cmp.Compare(a.pack, b.pack))

@@ -14,6 +14,7 @@ package upkeep
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -92,6 +93,7 @@ type check struct {
 	entries int64 // of the segment that is being checked
 	small   []smallFile
 	packs   *catalog.PackCheck
+	looks   *errgroup.Group // looks up in the catalog what the journals name
 }
 
 func newCheck(ctx context.Context, q Request, v *vault.Vault) *check {
@@ -174,9 +176,21 @@ func (c *check) tell(object string) {
 	}
 }
 
-// journals reads every journal from its first segment to its last, and
-// compares what any device has seen of it.
+// journals reads every journal from its first segment to its last, and looks
+// up what it names.
 func (c *check) journals() error {
+	c.packs, c.looks = c.Catalog.PackCheck(), &errgroup.Group{}
+	c.looks.SetLimit(1) // while the next segments are read
+	err := c.eachJournal()
+	if err == nil {
+		c.lookUp()
+	}
+	return cmp.Or(err, c.looks.Wait())
+}
+
+// eachJournal reads every journal, and compares what any device has seen of
+// it.
+func (c *check) eachJournal() error {
 	listed, err := c.Vault.Journals(c.ctx)
 	if err != nil {
 		return err
@@ -185,7 +199,6 @@ func (c *check) journals() error {
 	if err != nil {
 		return err
 	}
-	c.packs = c.Catalog.PackCheck()
 	ends := map[seal.ID]uint64{}
 	for _, j := range listed {
 		id := j.Device
@@ -207,9 +220,6 @@ func (c *check) journals() error {
 			}
 		}
 		ends[id] = end.Seq
-	}
-	if err := errors.Join(c.smallFiles(), c.packs.Flush()); err != nil {
-		return err
 	}
 	for id, heads := range seen {
 		last := slices.Max(slices.Collect(maps.Keys(heads)))
@@ -298,6 +308,9 @@ func (c *check) journal(id seal.ID, seen map[uint64][]seal.Hash) (vault.Head, er
 					return nil // only the first PackAdd of a pack counts
 				}
 				added[add.Random] = true
+				if c.packs.Full() {
+					c.lookUp()
+				}
 				return c.packs.Add(s.Device, s.Seq, add)
 			}
 			return c.operation(name, op)
@@ -346,7 +359,7 @@ func (c *check) operation(segment string, op vault.Operation) error {
 	if put.Chunks.Level == 0 && len(put.Chunks.IDs) == 1 {
 		c.small = append(c.small, smallFile{put.Chunks.IDs[0], put.SizeBytes, put.Name, segment})
 		if len(c.small) == smallBatch {
-			return c.smallFiles()
+			c.lookUp()
 		}
 		return nil
 	}
@@ -372,19 +385,27 @@ type smallFile struct {
 
 // smallBatch is how many files of one chunk are checked at once. Each takes 72
 // bytes of memory, and its name.
-const smallBatch = 32 << 10
+const smallBatch = 16 << 10
 
-// smallFiles checks the files of one chunk that were put since the last time,
-// in the order of their chunks, so that each page of the catalog is read once.
-func (c *check) smallFiles() error {
-	slices.SortFunc(c.small, func(a, b smallFile) int { return bytes.Compare(a.chunk[:], b.chunk[:]) })
-	for _, f := range c.small {
+// lookUp has what was named since the last time looked up in the background.
+func (c *check) lookUp() {
+	small, packs := c.small, c.packs
+	c.small, c.packs = nil, c.Catalog.PackCheck()
+	c.looks.Go(func() error { return cmp.Or(packs.Flush(), c.smallFiles(small)) })
+}
+
+// smallFiles checks files of one chunk, in the order of their chunks, so that
+// each page of the catalog is read once.
+func (c *check) smallFiles(list []smallFile) error {
+	slices.SortFunc(list, func(a, b smallFile) int { return bytes.Compare(a.chunk[:], b.chunk[:]) })
+	for _, f := range list {
+		if err := c.ctx.Err(); err != nil {
+			return err
+		}
 		n := vault.Node{Kind: vault.KindFile, SizeBytes: f.sizeBytes, Chunks: vault.Chunks{IDs: []seal.Hash{f.chunk}}}
 		if err := c.content(f.segment, f.name, &n); err != nil {
 			return err
 		}
 	}
-	clear(c.small)
-	c.small = c.small[:0]
-	return c.ctx.Err()
+	return nil
 }
