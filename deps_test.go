@@ -52,7 +52,7 @@ var outside = map[string][]string{
 	"repo/yum":             {"internal/"},
 	"repo/site":            {"internal/"},
 	"acceptance/root":      {"internal/"},
-	"acceptance/bench":     {"acceptance/root"},
+	"acceptance/bench":     {"acceptance/root", "engine/vault"},
 	"acceptance":           {"acceptance/root", "keys", "keys/", "packaging", "repo", "repo/", "internal/"},
 }
 

@@ -52,12 +52,12 @@ func (r *record) goalTable(c cells) string {
 			most(p.title+", CPU ÷ restic", g.cpu, own.CPUSeconds/peer.CPUSeconds)
 		}
 	}
-	own, restic, parity := c[key{"a", "holm", "first"}].vault, c[key{"a", "restic", "first"}].vault, c[key{"a", "parity", "first"}].vault
+	own, restic, parity := c[key{"a", "holm", "first"}].vault, c[key{"a", "restic", "first"}].vault, c[key{"a", "parity", "first"}]
 	if own > 0 && restic > 0 {
 		most("vault ÷ restic", goalVault, float64(own)/float64(restic))
 	}
-	if own > 0 && parity > 0 {
-		most("parity ÷ vault", goalParity, float64(parity-own)/float64(own))
+	if parity.parity > 0 {
+		most("parity ÷ what it is beside", goalParity, float64(parity.parity)/float64(parity.vault-parity.parity))
 	}
 	if tar, restore := c[key{"a", "floor", "restore"}], c[key{"a", "holm", "restore"}]; tar.CPUSeconds > 0 && restore.runs > 0 {
 		most("restore, CPU ÷ tar x", goalTar, restore.CPUSeconds/tar.CPUSeconds)

@@ -11,6 +11,8 @@ import (
 	"path/filepath"
 	"strconv"
 	"strings"
+
+	"holm.example/engine/vault"
 )
 
 // phase is one of the things that are measured.
@@ -94,7 +96,9 @@ func (j *job) phase(ctx context.Context, key string) (r result, err error) {
 	}
 	switch key {
 	case "first":
-		r.VaultBytes, err = sizeOf(j.vault())
+		if r.VaultBytes, err = sizeOf(j.vault()); err == nil && j.tool.name == "parity" {
+			r.ParityBytes, err = parityOf(j.vault())
+		}
 	case "restore":
 		err = j.compare()
 	}
@@ -114,15 +118,24 @@ func (j *job) compare() error {
 
 // sizeOf is the size in bytes of all files below a directory.
 func sizeOf(dir string) (size int64, err error) {
-	err = filepath.WalkDir(dir, func(_ string, d fs.DirEntry, err error) error {
-		if err != nil || !d.Type().IsRegular() {
-			return err
-		}
-		info, err := d.Info()
-		if err != nil {
-			return fmt.Errorf("asking for a size: %w", err)
-		}
+	err = eachFile(dir, func(_ string, info fs.FileInfo) error {
 		size += info.Size()
+		return nil
+	})
+	return size, err
+}
+
+// parityOf is how many bytes of the objects of a vault are parity.
+func parityOf(dir string) (size int64, err error) {
+	err = eachFile(dir, func(path string, info fs.FileInfo) error {
+		if name := filepath.Base(path); info.Size() == 0 || strings.HasPrefix(name, "vault") || strings.Contains(path, "/keys") {
+			return nil // these have two copies in its place
+		}
+		body, err := vault.ParityBody(info.Size())
+		if err != nil {
+			return fmt.Errorf("%s: %w", path, err)
+		}
+		size += info.Size() - body
 		return nil
 	})
 	return size, err

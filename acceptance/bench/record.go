@@ -34,8 +34,9 @@ type result struct {
 	Count             int64 `json:",omitempty"` // how much the source holds, where its growth is measured
 	LimitMiB          int64 `json:",omitempty"` // the limit that free and limited tools are measured for
 	sample
-	VaultBytes int64  `json:",omitempty"` // after first
-	Failed     string `json:",omitempty"` // what a tool said that failed in a limit
+	VaultBytes  int64  `json:",omitempty"` // after first
+	ParityBytes int64  `json:",omitempty"` // of these
+	Failed      string `json:",omitempty"` // what a tool said that failed in a limit
 }
 
 // treeSize is what a tree holds.

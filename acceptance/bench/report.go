@@ -25,6 +25,7 @@ type key struct{ tree, tool, phase string }
 type cell struct {
 	sample
 	vault    int64
+	parity   int64
 	runs     int
 	failed   int
 	sessions []string
@@ -67,6 +68,7 @@ func (r *record) tabulate(want func(result) bool) cells {
 				of(list, func(r result) int64 { return r.PeakRSS }), of(list, func(r result) int64 { return r.PeakAnon }),
 				of(list, func(r result) int64 { return r.AverageAnon })}
 			c.vault = of(list, func(r result) int64 { return r.VaultBytes })
+			c.parity = of(list, func(r result) int64 { return r.ParityBytes })
 		}
 		all[k] = c
 	}

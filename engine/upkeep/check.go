@@ -91,8 +91,8 @@ type check struct {
 
 	// Of the journals.
 	entries int64 // of the segment that is being checked
-	small   []smallFile
-	packs   *catalog.PackCheck
+	named   *named
+	spare   chan *named     // the one that is not named
 	looks   *errgroup.Group // looks up in the catalog what the journals name
 }
 
@@ -179,8 +179,8 @@ func (c *check) tell(object string) {
 // journals reads every journal from its first segment to its last, and looks
 // up what it names.
 func (c *check) journals() error {
-	c.packs, c.looks = c.Catalog.PackCheck(), &errgroup.Group{}
-	c.looks.SetLimit(1) // while the next segments are read
+	c.named, c.spare, c.looks = c.newNamed(), make(chan *named, 1), &errgroup.Group{}
+	c.spare <- c.newNamed()
 	err := c.eachJournal()
 	if err == nil {
 		c.lookUp()
@@ -308,10 +308,10 @@ func (c *check) journal(id seal.ID, seen map[uint64][]seal.Hash) (vault.Head, er
 					return nil // only the first PackAdd of a pack counts
 				}
 				added[add.Random] = true
-				if c.packs.Full() {
+				if c.named.packs.Full() {
 					c.lookUp()
 				}
-				return c.packs.Add(s.Device, s.Seq, add)
+				return c.named.packs.Add(s.Device, s.Seq, add)
 			}
 			return c.operation(name, op)
 		})
@@ -357,8 +357,8 @@ func (c *check) operation(segment string, op vault.Operation) error {
 		return nil
 	}
 	if put.Chunks.Level == 0 && len(put.Chunks.IDs) == 1 {
-		c.small = append(c.small, smallFile{put.Chunks.IDs[0], put.SizeBytes, put.Name, segment})
-		if len(c.small) == smallBatch {
+		c.named.small = append(c.named.small, smallFile{put.Chunks.IDs[0], put.SizeBytes, put.Name, segment})
+		if len(c.named.small) == smallBatch {
 			c.lookUp()
 		}
 		return nil
@@ -383,15 +383,33 @@ type smallFile struct {
 	segment   string
 }
 
+// named is what journals name and what is looked up at once: few large batches,
+// so that each page of the catalog is read once for many.
+type named struct {
+	small []smallFile
+	packs *catalog.PackCheck
+}
+
 // smallBatch is how many files of one chunk are checked at once. Each takes 72
 // bytes of memory, and its name.
 const smallBatch = 16 << 10
 
-// lookUp has what was named since the last time looked up in the background.
+func (c *check) newNamed() *named {
+	return &named{packs: c.Catalog.PackCheck()}
+}
+
+// lookUp has what was named since the last time looked up in the background,
+// once what was named before that is.
 func (c *check) lookUp() {
-	small, packs := c.small, c.packs
-	c.small, c.packs = nil, c.Catalog.PackCheck()
-	c.looks.Go(func() error { return cmp.Or(packs.Flush(), c.smallFiles(small)) })
+	n := c.named
+	c.named = <-c.spare
+	c.looks.Go(func() error {
+		err := cmp.Or(n.packs.Flush(), c.smallFiles(n.small))
+		clear(n.small)
+		n.small = n.small[:0]
+		c.spare <- n
+		return err
+	})
 }
 
 // smallFiles checks files of one chunk, in the order of their chunks, so that
