@@ -227,9 +227,6 @@ func (w *Writer) commit(ctx context.Context) error {
 	if w.err != nil || w.tx.Count() == 0 {
 		return w.err
 	}
-	if err := w.folded(); err != nil {
-		return err
-	}
 	s, object, err := w.segment()
 	if err != nil {
 		return err
@@ -292,6 +289,9 @@ func (w *Writer) folded() (err error) {
 // time is now, or the commit time of our last segment if the clock was set
 // back behind it.
 func (w *Writer) time() (vault.Time, error) {
+	if err := w.folded(); err != nil {
+		return vault.Time{}, err
+	}
 	now := vault.TimeOf(w.Now())
 	d, _, err := w.Catalog.Device(w.Device.Card.Device)
 	if now.Before(d.Committed) {

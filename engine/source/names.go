@@ -15,6 +15,7 @@ import (
 
 // maxNames and maxNameBytes bound the names of one directory that are held in
 // memory: those of a larger one go to a file, and come back in order.
+// While they are merged, each run takes another 16 KiB.
 const (
 	maxNames     = 16 << 10
 	maxNameBytes = 1 << 20
@@ -27,6 +28,7 @@ type nameList struct {
 	held []string // the last run
 	file *os.File // nil while one run is enough
 	ends []int64  // of the runs in the file
+	lens []int    // how many names each of them has
 	runs runs     // what is left of each, once it is read
 	last error    // why the list ends before the directory does
 }
@@ -50,24 +52,22 @@ func (d *Dir) listNames(spool string) *nameList {
 			break
 		}
 		if spool != "" && (len(n.held) >= maxNames || size >= maxNameBytes) {
-			n.last = n.spill(spool)
+			if n.spill(spool) != nil {
+				spool = "" // memory has to do
+			}
 			size = 0
 		}
 	}
 	slices.Sort(n.held)
 	if err := n.begin(); err != nil {
-		n.last = cmp.Or(n.last, err)
+		n.last, n.runs, n.held = cmp.Or(n.last, err), nil, nil
 	}
 	return n
 }
 
-// spill writes the names that are held as a sorted run.
+// spill writes the names that are held as a sorted run. With an error they are
+// still held.
 func (n *nameList) spill(spool string) (err error) {
-	defer func() {
-		if err != nil {
-			err = fmt.Errorf("sorting the names of a large directory: %w", err)
-		}
-	}()
 	if n.file == nil {
 		if n.file, err = os.CreateTemp(spool, "names-*"); err != nil {
 			return err
@@ -85,7 +85,7 @@ func (n *nameList) spill(spool string) (err error) {
 	if err := w.Flush(); err != nil {
 		return err
 	}
-	n.ends = append(n.ends, size)
+	n.ends, n.lens = append(n.ends, size), append(n.lens, len(n.held))
 	clear(n.held)
 	n.held = n.held[:0]
 	return nil
@@ -103,7 +103,7 @@ func (n *nameList) start(run int) int64 {
 func (n *nameList) begin() error {
 	for i, end := range n.ends {
 		at := n.start(i)
-		r := &nameRun{r: bufio.NewReaderSize(io.NewSectionReader(n.file, at, end-at), runBuffer)}
+		r := &nameRun{r: bufio.NewReaderSize(io.NewSectionReader(n.file, at, end-at), runBuffer), left: n.lens[i]}
 		if more, err := r.next(); err != nil {
 			return err
 		} else if more {
@@ -150,15 +150,17 @@ func (n *nameList) close() {
 // nameRun is the rest of a sorted run.
 type nameRun struct {
 	r    *bufio.Reader
+	left int // names to come
 	name string
 }
 
 // next reads the next name, if there is one more.
 func (r *nameRun) next() (more bool, err error) {
-	size, err := binary.ReadUvarint(r.r)
-	if err == io.EOF {
+	if r.left == 0 {
 		return false, nil
 	}
+	r.left--
+	size, err := binary.ReadUvarint(r.r)
 	if err == nil && size > math.MaxUint16 {
 		err = errors.New("a name is too long")
 	}

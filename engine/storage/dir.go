@@ -60,11 +60,25 @@ func OpenDir(root string) (*Dir, error) {
 	if !info.IsDir() {
 		return nil, fmt.Errorf("%s is not a directory: %w", root, ErrUnreachable)
 	}
+	if info, err = entered(root); err != nil {
+		return nil, unreachable(root, err)
+	}
 	return &Dir{root: root, mkdir: durable.MkdirAll, device: device, first: device(info), made: map[string]bool{}}, nil
 }
 
+// entered examines a directory by opening it: that mounts what is mounted only
+// when somebody asks, and stat does not.
+func entered(root string) (fs.FileInfo, error) {
+	f, err := os.Open(root)
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	return f.Stat()
+}
+
 func unreachable(root string, err error) error {
-	return fmt.Errorf("opening store %s: %w: %w", root, ErrUnreachable, err)
+	return fmt.Errorf("store %s: %w: %w", root, ErrUnreachable, err)
 }
 
 // path is where an object lies.
@@ -195,7 +209,7 @@ func (d *Dir) makeDir(dir string) error {
 // left is the mount point. Nothing is missing because it is not in there, and
 // nothing must be put there.
 func (d *Dir) mounted() error {
-	info, err := os.Stat(d.root)
+	info, err := entered(d.root)
 	if err == nil && d.device(info) != d.first {
 		err = errors.New("another file system is there now")
 	}

@@ -156,8 +156,10 @@ func (c *check) found(object string, err error) error {
 		c.mu.Lock()
 		defer c.mu.Unlock()
 		if strings.HasPrefix(object, vault.PacksPrefix) {
+			if c.repaired[object] || c.broken[object] {
+				c.report.Problems = slices.DeleteFunc(c.report.Problems, func(p Problem) bool { return p.Object == object })
+			}
 			c.broken[object] = true
-			c.report.Problems = slices.DeleteFunc(c.report.Problems, func(p Problem) bool { return p.Object == object })
 		}
 		c.report.Problems = append(c.report.Problems, Problem{object, err})
 		return nil
@@ -183,7 +185,7 @@ func (c *check) journals() error {
 	c.spare <- c.newNamed()
 	err := c.eachJournal()
 	if err == nil {
-		c.lookUp()
+		err = c.lookUp()
 	}
 	return cmp.Or(err, c.looks.Wait())
 }
@@ -309,7 +311,9 @@ func (c *check) journal(id seal.ID, seen map[uint64][]seal.Hash) (vault.Head, er
 				}
 				added[add.Random] = true
 				if c.named.packs.Full() {
-					c.lookUp()
+					if err := c.lookUp(); err != nil {
+						return err
+					}
 				}
 				return c.named.packs.Add(s.Device, s.Seq, add)
 			}
@@ -359,7 +363,7 @@ func (c *check) operation(segment string, op vault.Operation) error {
 	if put.Chunks.Level == 0 && len(put.Chunks.IDs) == 1 {
 		c.named.small = append(c.named.small, smallFile{put.Chunks.IDs[0], put.SizeBytes, put.Name, segment})
 		if len(c.named.small) == smallBatch {
-			c.lookUp()
+			return c.lookUp()
 		}
 		return nil
 	}
@@ -388,6 +392,7 @@ type smallFile struct {
 type named struct {
 	small []smallFile
 	packs *catalog.PackCheck
+	err   error // of its look-up
 }
 
 // smallBatch is how many files of one chunk are checked at once. Each takes 72
@@ -399,17 +404,22 @@ func (c *check) newNamed() *named {
 }
 
 // lookUp has what was named since the last time looked up in the background,
-// once what was named before that is.
-func (c *check) lookUp() {
+// once what was named before that is. The error is of that.
+func (c *check) lookUp() error {
 	n := c.named
 	c.named = <-c.spare
+	if c.named.err != nil {
+		return c.named.err
+	}
 	c.looks.Go(func() error {
-		err := cmp.Or(n.packs.Flush(), c.smallFiles(n.small))
+		n.err = cmp.Or(n.packs.Flush(), c.smallFiles(n.small))
 		clear(n.small)
 		n.small = n.small[:0]
+		err := n.err
 		c.spare <- n
 		return err
 	})
+	return nil
 }
 
 // smallFiles checks files of one chunk, in the order of their chunks, so that
