@@ -51,7 +51,9 @@ type Device struct {
 
 // Writer turns chunks and operations into packs and segments. It is for one
 // goroutine; frames are sealed, finished packs are put and the last segment is
-// folded by others that it starts: the catalog may be one segment behind. After an error it refuses further work; what was committed stays.
+// folded by others that it starts, and Close ends them: until then the catalog
+// stays open, and may be one segment behind. After an error a Writer refuses
+// further work; what was committed stays.
 type Writer struct {
 	Vault   *vault.Vault
 	Catalog *catalog.Catalog

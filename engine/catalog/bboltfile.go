@@ -37,6 +37,7 @@ type bboltFile struct {
 // checkPages returns ErrDamaged unless every page that the newest state of a
 // bbolt file uses lies within the file, is used once, and holds its elements.
 // A file that is not there, or that bbolt itself refuses, is not its affair.
+// Nobody else may have the directory open: what is being written looks damaged.
 func checkPages(path string) error {
 	b, err := os.ReadFile(path)
 	if errors.Is(err, fs.ErrNotExist) {

@@ -127,6 +127,34 @@ func same(t *testing.T, tx *tx, model map[string]string, r *rand.Rand) {
 	}
 }
 
+func TestAnUpdateLargerThanMemoryMakesFewTables(t *testing.T) {
+	dir := filepath.Join(t.TempDir(), "catalog")
+	s := storeAt(t, dir, 1)
+	defer s.close()
+	s.maxDelta = 1000
+	err := s.update(func(tx *tx) error {
+		for i := range 5_000 {
+			if err := put(tx, bucketPages, fmt.Appendf(nil, "%05d", i*7919%5_000), []byte("value")); err != nil {
+				return err
+			}
+		}
+		if n := len(tableFiles(t, dir)); n != len(tx.early) || n < 2 || n > 10 {
+			t.Errorf("%d files of tables, %d tables, want a few", n, len(tx.early))
+		}
+		return nil
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	n := 0
+	err = s.view(func(tx *tx) error {
+		return each(tx, bucketPages, nil, func([]byte, fields) error { n++; return nil })
+	})
+	if files := len(tableFiles(t, dir)); err != nil || n != 5_000 || files != 1 {
+		t.Errorf("%d of 5000 keys, %d tables, %v", n, files, err)
+	}
+}
+
 func TestAnUpdateThatFailsChangesNothing(t *testing.T) {
 	dir := filepath.Join(t.TempDir(), "catalog")
 	s := storeAt(t, dir, 1<<20)

@@ -75,14 +75,26 @@ func (t *tx) set(key, value []byte) {
 	}
 }
 
-// unload writes what the update has changed so far into a table of its own.
+// unload writes what the update has changed so far into a table of its own,
+// together with the tables it has made that are not at least twice as large.
 func (t *tx) unload() error {
+	size, merged := int64(t.deltaBytes), 0
+	c := &cursor{t: t, runs: []run{runOf(t.delta, nil)}}
+	for _, old := range t.early {
+		if old.size > 2*size {
+			break
+		}
+		size += old.size
+		merged++
+		c.runs = append(c.runs, old.Seek(nil))
+	}
 	t.s.next++
-	d, err := t.s.writeTable(t.s.next, &cursor{t: t, runs: []run{runOf(t.delta, nil)}})
+	d, err := t.s.writeTable(t.s.next, c)
 	if err != nil {
 		return err
 	}
-	t.early = append([]*diskTable{d}, t.early...)
+	t.s.drop(t.early[:merged])
+	t.early = append([]*diskTable{d}, t.early[merged:]...)
 	t.delta, t.deltaBytes = newMemory(), 0
 	return nil
 }
