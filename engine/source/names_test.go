@@ -28,7 +28,7 @@ func huge(t *testing.T) (dir string, names []string) {
 	for i := range 2*maxNames + 1000 {
 		name := fmt.Sprintf("%x-%s", int64(i)*2654435761%1_000_003, strings.Repeat("n", i%40))
 		names = append(names, name)
-		if err := os.Symlink("x", filepath.Join(dir, name)); err != nil {
+		if err := os.WriteFile(filepath.Join(dir, name), nil, 0o600); err != nil { // wine lists no links
 			t.Fatal(err)
 		}
 	}
