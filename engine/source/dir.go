@@ -22,9 +22,11 @@ func (d *Dir) All() iter.Seq2[Entry, error] { return d.all("") }
 
 // all is All, with the names of a huge directory in a temporary file in spool,
 // if that is named.
-func (d *Dir) all(spool string) iter.Seq2[Entry, error] {
+func (d *Dir) all(spool string) iter.Seq2[Entry, error] { return d.allOf(spool, maxNames) }
+
+func (d *Dir) allOf(spool string, most int) iter.Seq2[Entry, error] {
 	return func(yield func(Entry, error) bool) {
-		names := d.listNames(spool)
+		names := d.listNames(spool, most)
 		defer names.close()
 		for {
 			name, err := names.next()

@@ -33,10 +33,11 @@ type nameList struct {
 	last error    // why the list ends before the directory does
 }
 
-// listNames reads the names in the directory. Those that memory should not hold
-// are in a temporary file in spool; without one memory holds all. The list has
+// listNames reads the names in the directory. If there are more than most, what
+// memory should not hold is in a temporary file in spool; without one memory
+// holds all. The list has
 // the names that could be read, and says at its end what went wrong.
-func (d *Dir) listNames(spool string) *nameList {
+func (d *Dir) listNames(spool string, most int) *nameList {
 	n := &nameList{}
 	size := 0
 	for n.last == nil {
@@ -51,7 +52,7 @@ func (d *Dir) listNames(spool string) *nameList {
 		if err != nil || len(some) == 0 {
 			break
 		}
-		if spool != "" && (len(n.held) >= maxNames || size >= maxNameBytes) {
+		if spool != "" && (len(n.held) >= most || size >= maxNameBytes) {
 			if n.spill(spool) != nil {
 				spool = "" // memory has to do
 			}
