@@ -87,9 +87,7 @@ func TestUnchangedTreeCostsOneCallForEachFile(t *testing.T) {
 	if n := calls["read"] + calls["pread64"]; n > 0 {
 		t.Errorf("%d reads", n)
 	}
-	// Three of those of a directory list it: names come in parts, and the list
-	// ends with a part that is empty.
-	if most := directories*each + 7*(directories+1) + 4; all > most || all < directories*each {
-		t.Errorf("%d calls, want one for each file and 7 for each directory, %d", all, most)
+	if most := directories*each + 6*(directories+1) + 4; all > most || all < directories*each {
+		t.Errorf("%d calls, want one for each file and 6 for each directory, %d", all, most)
 	}
 }

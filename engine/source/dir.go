@@ -18,15 +18,12 @@ func (d *Dir) Entry() (Entry, error) { return statFile(d.f, d.path) }
 // entry that cannot be examined comes with an error and nothing but its name;
 // if the list itself breaks off, the last pair is an entry without a name and
 // the error.
-func (d *Dir) All() iter.Seq2[Entry, error] { return d.all("") }
+func (d *Dir) All() iter.Seq2[Entry, error] { return d.all(&lot{}) }
 
-// all is All, with the names of a huge directory in a temporary file in spool,
-// if that is named.
-func (d *Dir) all(spool string) iter.Seq2[Entry, error] { return d.allOf(spool, maxNames) }
-
-func (d *Dir) allOf(spool string, most int) iter.Seq2[Entry, error] {
+// all is All, with the names of a huge directory where the lot says.
+func (d *Dir) all(l *lot) iter.Seq2[Entry, error] {
 	return func(yield func(Entry, error) bool) {
-		names := d.listNames(spool, most)
+		names := d.listNames(l)
 		defer names.close()
 		for {
 			name, err := names.next()

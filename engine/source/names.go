@@ -33,26 +33,29 @@ type nameList struct {
 	last error    // why the list ends before the directory does
 }
 
-// listNames reads the names in the directory. If there are more than most, what
-// memory should not hold is in a temporary file in spool; without one memory
-// holds all. The list has
-// the names that could be read, and says at its end what went wrong.
-func (d *Dir) listNames(spool string, most int) *nameList {
+// A lot says how the names of directories are read, and what is too many of
+// them. It is for one goroutine.
+type lot struct {
+	nameReader
+	spool string // for what memory should not hold; empty: memory holds all
+	most  int    // names that memory should hold
+}
+
+// listNames reads the names in the directory. The list has those that could be
+// read, and says at its end what went wrong.
+func (d *Dir) listNames(l *lot) *nameList {
 	n := &nameList{}
-	size := 0
+	size, spool := 0, l.spool
 	for n.last == nil {
-		some, err := d.f.Readdirnames(512)
+		some, err := l.some(d.f)
 		for _, name := range some {
 			size += len(name)
 		}
-		n.held = append(n.held, some...)
-		if err != nil && err != io.EOF {
-			n.last = err
-		}
-		if err != nil || len(some) == 0 {
+		n.held, n.last = append(n.held, some...), err
+		if len(some) == 0 {
 			break
 		}
-		if spool != "" && (len(n.held) >= most || size >= maxNameBytes) {
+		if spool != "" && (len(n.held) >= l.most || size >= maxNameBytes) {
 			if n.spill(spool) != nil {
 				spool = "" // memory has to do
 			}

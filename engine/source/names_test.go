@@ -43,7 +43,7 @@ func TestNamesOfAHugeDirectoryComeInOrderAndAreNotAllInMemory(t *testing.T) {
 	dir, want := huge(t)
 	d, spool := openDir(t, dir), t.TempDir()
 	var got []string
-	for e, err := range d.allOf(spool, few) {
+	for e, err := range d.all(&lot{spool: spool, most: few}) {
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -59,7 +59,7 @@ func TestNamesOfAHugeDirectoryComeInOrderAndAreNotAllInMemory(t *testing.T) {
 	if files, _ := os.ReadDir(spool); len(files) != 0 {
 		t.Errorf("%d files are left in the spool", len(files))
 	}
-	n := openDir(t, dir).listNames(spool, few)
+	n := openDir(t, dir).listNames(&lot{spool: spool, most: few})
 	defer n.close()
 	if len(n.held) >= few || len(n.ends) != 2 {
 		t.Errorf("%d names in memory, %d runs in the file", len(n.held), len(n.ends))
@@ -69,7 +69,7 @@ func TestNamesOfAHugeDirectoryComeInOrderAndAreNotAllInMemory(t *testing.T) {
 func TestHugeDirectoryWhoseNamesHaveNoRoomInTheSpoolIsSeenWhole(t *testing.T) {
 	dir, want := huge(t)
 	var got []string
-	for e, err := range openDir(t, dir).allOf(filepath.Join(t.TempDir(), "missing"), few) {
+	for e, err := range openDir(t, dir).all(&lot{spool: filepath.Join(t.TempDir(), "missing"), most: few}) {
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -90,7 +90,7 @@ func TestNamesThatTheDiskLosesEndTheListWithAnError(t *testing.T) {
 // lose cuts the file of the names to a part before they are merged.
 func lose(t *testing.T, dir string, want []string, part int64) {
 	t.Helper()
-	n := openDir(t, dir).listNames(t.TempDir(), few)
+	n := openDir(t, dir).listNames(&lot{spool: t.TempDir(), most: few})
 	defer n.close()
 	if err := n.file.Truncate(n.ends[len(n.ends)-1] * part / 5); err != nil {
 		t.Fatal(err)

@@ -105,7 +105,7 @@ func (d *listed) unwanted() bool {
 
 // lister makes the steps of a walk, in batches.
 type lister struct {
-	spool  string
+	lot    lot
 	batch  []step
 	full   chan []step   // to the walker; closed after the last
 	empty  chan []step   // back from it
@@ -115,7 +115,7 @@ type lister struct {
 
 func newLister(spool string) *lister {
 	l := &lister{
-		spool:  spool,
+		lot:    lot{spool: spool, most: maxNames},
 		full:   make(chan []step, batches),
 		empty:  make(chan []step, batches),
 		done:   make(chan struct{}),
@@ -169,7 +169,7 @@ func (l *lister) directory(parent *listed, path string, e Entry, open func() (*D
 		return false
 	}
 	whole := true
-	for child, err := range d.all(l.spool) {
+	for child, err := range d.all(&l.lot) {
 		if d.unwanted() {
 			break
 		}
