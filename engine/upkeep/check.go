@@ -13,7 +13,6 @@
 package upkeep
 
 import (
-	"bytes"
 	"cmp"
 	"context"
 	"errors"
@@ -92,8 +91,7 @@ type check struct {
 	// Of the journals.
 	entries int64 // of the segment that is being checked
 	named   *named
-	spare   chan *named     // the one that is not named
-	looks   *errgroup.Group // looks up in the catalog what the journals name
+	spare   chan *named // the other one, once it is looked up
 }
 
 func newCheck(ctx context.Context, q Request, v *vault.Vault) *check {
@@ -181,13 +179,13 @@ func (c *check) tell(object string) {
 // journals reads every journal from its first segment to its last, and looks
 // up what it names.
 func (c *check) journals() error {
-	c.named, c.spare, c.looks = c.newNamed(), make(chan *named, 1), &errgroup.Group{}
+	c.named, c.spare = c.newNamed(), make(chan *named, 1)
 	c.spare <- c.newNamed()
 	err := c.eachJournal()
 	if err == nil {
 		err = c.lookUp()
 	}
-	return cmp.Or(err, c.looks.Wait())
+	return cmp.Or(err, (<-c.spare).err) // this waits for what is under way
 }
 
 // eachJournal reads every journal, and compares what any device has seen of
@@ -377,63 +375,4 @@ func (c *check) content(segment, name string, n *vault.Node) error {
 		err = fmt.Errorf("%s: %q: %w", segment, name, err)
 	}
 	return c.found(segment, err)
-}
-
-// smallFile is a file of one chunk that a segment puts.
-type smallFile struct {
-	chunk     seal.Hash
-	sizeBytes uint64
-	name      string
-	segment   string
-}
-
-// named is what journals name and what is looked up at once: few large batches,
-// so that each page of the catalog is read once for many.
-type named struct {
-	small []smallFile
-	packs *catalog.PackCheck
-	err   error // of its look-up
-}
-
-// smallBatch is how many files of one chunk are checked at once. Each takes 72
-// bytes of memory, and its name.
-const smallBatch = 16 << 10
-
-func (c *check) newNamed() *named {
-	return &named{packs: c.Catalog.PackCheck()}
-}
-
-// lookUp has what was named since the last time looked up in the background,
-// once what was named before that is. The error is of that.
-func (c *check) lookUp() error {
-	n := c.named
-	c.named = <-c.spare
-	if c.named.err != nil {
-		return c.named.err
-	}
-	c.looks.Go(func() error {
-		n.err = cmp.Or(n.packs.Flush(), c.smallFiles(n.small))
-		clear(n.small)
-		n.small = n.small[:0]
-		err := n.err
-		c.spare <- n
-		return err
-	})
-	return nil
-}
-
-// smallFiles checks files of one chunk, in the order of their chunks, so that
-// each page of the catalog is read once.
-func (c *check) smallFiles(list []smallFile) error {
-	slices.SortFunc(list, func(a, b smallFile) int { return bytes.Compare(a.chunk[:], b.chunk[:]) })
-	for _, f := range list {
-		if err := c.ctx.Err(); err != nil {
-			return err
-		}
-		n := vault.Node{Kind: vault.KindFile, SizeBytes: f.sizeBytes, Chunks: vault.Chunks{IDs: []seal.Hash{f.chunk}}}
-		if err := c.content(f.segment, f.name, &n); err != nil {
-			return err
-		}
-	}
-	return nil
 }
