@@ -10,6 +10,7 @@ import (
 	"holm.example/engine/storage"
 	"holm.example/engine/storage/storagetest"
 	"holm.example/engine/vault"
+	"holm.example/internal/testseed"
 )
 
 func TestPackThatIsThereAgainIsGoodAgain(t *testing.T) {
@@ -139,7 +140,7 @@ func TestDamagedFileOfBadPacksIsSaidAndCostsNothing(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	random := seeded(t)
+	random := testseed.Rand(t)
 	for _, c := range corruptions(random, good, 1000) {
 		if err := os.WriteFile(badPath(w.data), c.b, 0o600); err != nil {
 			t.Fatal(err)

@@ -9,6 +9,8 @@ import (
 	"slices"
 	"testing"
 	"time"
+
+	"holm.example/internal/testseed"
 )
 
 // scatter makes files and directories of some names below a directory.
@@ -35,7 +37,7 @@ func scatter(t *testing.T, random *rand.Rand, dir string, depth int, names ...st
 }
 
 func TestDryRunForeseesWhatTheRestoreDoes(t *testing.T) {
-	random := seeded(t)
+	random := testseed.Rand(t)
 	s := newScene(t)
 	sources := []string{filepath.Join(s.dir, "1", "a"), filepath.Join(s.dir, "2", "a"), filepath.Join(s.dir, "a~2")}
 	for _, src := range sources {

@@ -54,7 +54,7 @@ type Engine struct {
 	note    func(format string, args ...any)
 	random  io.Reader
 	limits  backup.Limits
-	overlay int            // OpenOptions.Overlay
+	overlay int            // OpenOptions.OverlayBytes
 	stopped []catalog.Stop // journals that are not known to their end
 	said    mentions       // of what parity made good
 	bad     []upkeep.BadPack
@@ -72,7 +72,7 @@ func Open(ctx context.Context, o OpenOptions) (*Engine, error) { return open(ctx
 
 func open(ctx context.Context, o OpenOptions, wrap storeOf) (_ *Engine, err error) {
 	e := &Engine{dataDir: o.DataDir, now: o.Now, note: o.Note, random: rand.Reader,
-		overlay: o.Overlay, limits: backup.DefaultLimits()}
+		overlay: o.OverlayBytes, limits: backup.DefaultLimits()}
 	if e.now == nil {
 		e.now = time.Now
 	}

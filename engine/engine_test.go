@@ -73,7 +73,7 @@ func (s *scene) open(data string) (*Engine, error) {
 	if now == nil {
 		now = func() time.Time { return time.Now().Add(s.ahead) }
 	}
-	e, err := open(s.t.Context(), OpenOptions{DataDir: data, Note: s.t.Logf, Now: now, Overlay: s.overlay}, s.wrap)
+	e, err := open(s.t.Context(), OpenOptions{DataDir: data, Note: s.t.Logf, Now: now, OverlayBytes: s.overlay}, s.wrap)
 	if err == nil && s.limit > 0 {
 		e.limits.PackBytes = s.limit
 	}

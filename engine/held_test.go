@@ -16,29 +16,20 @@ import (
 func (s *scene) putHeavy(files int) {
 	s.t.Helper()
 	s.with(s.data, func(e *Engine) {
-		device := e.state.Head().Device
-		sources, err := e.catalog.Sources(device)
-		if err != nil {
-			s.t.Fatal(err)
-		}
-		top, _, err := e.catalog.Page(device, sources[0].ID, "")
-		if err != nil {
-			s.t.Fatal(err)
-		}
-		list, _, err := e.catalog.Page(device, top[0].Directory, "")
-		if err != nil || len(list) != 1 {
-			s.t.Fatalf("%d entries, %v", len(list), err)
+		source, dir, list := s.sourceOf(e)
+		if len(list) != 1 {
+			s.t.Fatalf("%d entries", len(list))
 		}
 		node := list[0].Node
 		node.Meta.Attributes = []vault.Attribute{{Name: "holm.test", Value: strings.Repeat("x", vault.MaxText)}}
 		for i := 0; i < files; {
 			var operations []vault.Operation
 			for range 100 {
-				operations = append(operations, &vault.Put{EntryName: vault.EntryName{Parent: top[0].Directory, Name: fmt.Sprint("heavy", i)}, Node: node})
+				operations = append(operations, &vault.Put{EntryName: vault.EntryName{Parent: dir, Name: fmt.Sprint("heavy", i)}, Node: node})
 				i++
 			}
 			if i == files {
-				operations = append(operations, &vault.Mark{ID: seal.ID{9}, Time: vault.TimeOf(e.now()), Sources: []seal.ID{sources[0].ID}})
+				operations = append(operations, &vault.Mark{ID: seal.ID{9}, Time: vault.TimeOf(e.now()), Sources: []seal.ID{source}})
 			}
 			s.commit(e, operations...)
 		}

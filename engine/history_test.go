@@ -11,6 +11,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"holm.example/internal/testseed"
 )
 
 // A chronicle is a device whose source changed between its backups, and what
@@ -77,7 +79,7 @@ func (c *chronicle) look() map[string]string {
 }
 
 func TestDiffNamesWhatDiffersAndNothingElse(t *testing.T) {
-	random := seeded(t)
+	random := testseed.Rand(t)
 	c := newChronicle(t, random, 12)
 	c.with(c.data, func(e *Engine) {
 		for range 40 {
@@ -168,7 +170,7 @@ func TestDiffPairsSourcesOfTwoDevicesByNameAndPathsThatAreAsked(t *testing.T) {
 }
 
 func TestFindGivesEachStateOnceWithTheSnapshotsThatHaveIt(t *testing.T) {
-	c := newChronicle(t, seeded(t), 15)
+	c := newChronicle(t, testseed.Rand(t), 15)
 	c.with(c.data, func(e *Engine) {
 		got := make([]map[string]bool, len(c.ids))
 		for i := range got {

@@ -10,32 +10,40 @@ import (
 	"holm.example/engine/vault"
 )
 
+// sourceOf is the one source that an engine's device has, its directory, and what
+// is in that.
+func (s *scene) sourceOf(e *Engine) (source, dir seal.ID, list []catalog.Entry) {
+	s.t.Helper()
+	device := e.state.Head().Device
+	sources, err := e.catalog.Sources(device)
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	top, _, err := e.catalog.Page(device, sources[0].ID, "")
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	list, _, err = e.catalog.Page(device, top[0].Directory, "")
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	return sources[0].ID, top[0].Directory, list
+}
+
 // grouped commits the files of the source with one link group and one set of
 // metadata, but for what change does.
 func (s *scene) grouped(change func(*catalog.Entry)) {
 	s.t.Helper()
 	s.with(s.data, func(e *Engine) {
-		device := e.state.Head().Device
-		sources, err := e.catalog.Sources(device)
-		if err != nil {
-			s.t.Fatal(err)
-		}
-		top, _, err := e.catalog.Page(device, sources[0].ID, "")
-		if err != nil {
-			s.t.Fatal(err)
-		}
-		list, _, err := e.catalog.Page(device, top[0].Directory, "")
-		if err != nil {
-			s.t.Fatal(err)
-		}
+		source, dir, list := s.sourceOf(e)
 		var all []vault.Operation
 		for _, file := range list {
 			file.Meta = list[0].Meta
 			file.Meta.LinkGroup = seal.ID{3}
 			change(&file)
-			all = append(all, &vault.Put{EntryName: vault.EntryName{Parent: top[0].Directory, Name: file.Name}, Node: file.Node})
+			all = append(all, &vault.Put{EntryName: vault.EntryName{Parent: dir, Name: file.Name}, Node: file.Node})
 		}
-		s.commit(e, append(all, &vault.Mark{ID: seal.ID{9}, Time: vault.TimeOf(e.now()), Sources: []seal.ID{sources[0].ID}})...)
+		s.commit(e, append(all, &vault.Mark{ID: seal.ID{9}, Time: vault.TimeOf(e.now()), Sources: []seal.ID{source}})...)
 	})
 }
 

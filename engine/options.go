@@ -59,9 +59,9 @@ type OpenOptions struct {
 	// Note tells the person a thing worth a line, such as a catalog that is
 	// rebuilt; nil means nobody listens.
 	Note func(format string, args ...any)
-	// Overlay is how many bytes of changes the catalog gathers before it writes
+	// OverlayBytes is how much of changes the catalog gathers before it writes
 	// them into a sorted table; 0 means what suits it.
-	Overlay int
+	OverlayBytes int
 }
 
 // Progress is how far a run is. Totals are 0 while they are not known.

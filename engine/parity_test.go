@@ -15,6 +15,7 @@ import (
 	"holm.example/engine/storage/storagetest"
 	"holm.example/engine/upkeep"
 	"holm.example/engine/vault"
+	"holm.example/internal/testseed"
 )
 
 // hasTail reports whether an object of a vault with parity has a tail.
@@ -44,7 +45,7 @@ func whole(t *testing.T, s *scene, data string, want map[string]string, names ..
 // Package vault flips every byte of each kind of object; here that is seen by
 // a person, at places by chance, in a soak at all of them.
 func TestEveryFlippedByteOfAVaultWithParityRestoresRight(t *testing.T) {
-	random := seeded(t)
+	random := testseed.Rand(t)
 	w := newSweep(t, true)
 	kinds := map[string]bool{}
 	for n, name := range w.start.Names() {
@@ -99,7 +100,7 @@ func TestDamageOfEveryObjectAtOnceCostsNothing(t *testing.T) {
 	s.write("c", bytes.Repeat([]byte("oak "), 100_000))
 	s.backup(s.data)
 	want := image(t, s.src)
-	random := seeded(t)
+	random := testseed.Rand(t)
 	var names []string
 	for _, name := range store.Names() {
 		if !hasTail(name) {
@@ -183,7 +184,7 @@ func TestRepairStoresCardsAndSegmentsAgainAsTheyWere(t *testing.T) {
 	s.backup(s.data)
 	s.write("b", noise(2, 300))
 	s.backup(s.data)
-	good, random, damaged := store.Clone(), seeded(t), 0
+	good, random, damaged := store.Clone(), testseed.Rand(t), 0
 	bytesOf := func(m *storagetest.Memory, name string) []byte {
 		b, err := m.Get(t.Context(), name, vault.MaxPack)
 		if err != nil {

@@ -9,7 +9,6 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
-	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -17,21 +16,8 @@ import (
 	"holm.example/engine/storage"
 	"holm.example/engine/storage/storagetest"
 	"holm.example/engine/vault"
+	"holm.example/internal/testseed"
 )
-
-// seeded gives the random numbers of a test, and says how to have them again.
-func seeded(t *testing.T) *rand.Rand {
-	t.Helper()
-	seed := uint64(time.Now().UnixNano())
-	if s := os.Getenv("HOLM_TEST_SEED"); s != "" {
-		var err error
-		if seed, err = strconv.ParseUint(s, 10, 64); err != nil {
-			t.Fatal(err)
-		}
-	}
-	t.Logf("seed %d; HOLM_TEST_SEED sets it", seed)
-	return rand.New(rand.NewPCG(seed, 0))
-}
 
 // A corruption is what became of an object or a local file.
 type corruption struct {
@@ -179,7 +165,7 @@ func kindOf(name string) string {
 }
 
 func TestEveryCorruptByteOfTheVaultIsToldByTheNameOfItsObject(t *testing.T) {
-	random := seeded(t)
+	random := testseed.Rand(t)
 	w := newSweep(t, false)
 	kinds := map[string]int{}
 	for n, name := range w.start.Names() {
@@ -217,7 +203,7 @@ func TestEveryCorruptByteOfTheVaultIsToldByTheNameOfItsObject(t *testing.T) {
 // A pack of several frames is too long for all of its bytes: the borders of its
 // frames are flipped, some bytes in each by chance, and some in the trailer.
 func TestCorruptBytesOfEveryFrameOfAPackAreToldByItsName(t *testing.T) {
-	random := seeded(t)
+	random := testseed.Rand(t)
 	w := newSweepOf(t, false, 2*vault.FrameSize+vault.FrameSize/3)
 	var pack *vault.Pack
 	w.with(w.scene.data, func(e *Engine) {
@@ -264,7 +250,7 @@ func TestCorruptBytesOfEveryFrameOfAPackAreToldByItsName(t *testing.T) {
 // What lies in the data directory is derived, or there twice: damage to one
 // file of it costs nothing.
 func TestEveryCorruptByteOfTheDataDirectoryCostsNothing(t *testing.T) {
-	random := seeded(t)
+	random := testseed.Rand(t)
 	w := newSweep(t, true)
 	tables := 0
 	for _, name := range slices.Sorted(maps.Keys(w.data)) {

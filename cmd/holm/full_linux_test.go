@@ -12,6 +12,7 @@ import (
 	"testing"
 
 	"holm.example/engine"
+	"holm.example/internal/testseed"
 )
 
 // refusals are what the kernel may answer to each call that writes.
@@ -26,7 +27,7 @@ var refusals = []struct{ call, err string }{
 func TestDiskFullOrFailingAtAnyWriteOfTheProgram(t *testing.T) {
 	need(t, "strace")
 	t.Setenv(overlayEnv, strconv.Itoa(tinyOverlay))
-	k := newKilling(t, seeded(t))
+	k := newKilling(t, testseed.Rand(t))
 	k.mutate(t)
 	device := k.devices[0]
 	ran, failed := 0, 0
@@ -68,7 +69,7 @@ func TestDiskFullOrFailingAtAnyWriteOfTheProgram(t *testing.T) {
 func (k *killing) afterRefusal(t *testing.T, device, what string) {
 	t.Helper()
 	var notes []string
-	e, err := engine.Open(t.Context(), engine.OpenOptions{DataDir: device, Overlay: tinyOverlay,
+	e, err := engine.Open(t.Context(), engine.OpenOptions{DataDir: device, OverlayBytes: tinyOverlay,
 		Note: func(format string, args ...any) { notes = append(notes, fmt.Sprintf(format, args...)) }})
 	if err != nil {
 		t.Fatalf("%s: %v", what, err)

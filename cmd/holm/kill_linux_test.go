@@ -24,6 +24,7 @@ import (
 	"holm.example/engine/seal"
 	"holm.example/engine/vault"
 	"holm.example/internal/durable"
+	"holm.example/internal/testseed"
 )
 
 // A killing is a vault of two devices whose program is killed again and again
@@ -430,7 +431,7 @@ func (k *killing) end(t *testing.T) {
 	for _, device := range k.devices {
 		madeTables(t, device)
 	}
-	e, err := engine.Open(t.Context(), engine.OpenOptions{DataDir: k.devices[0], Overlay: tinyOverlay})
+	e, err := engine.Open(t.Context(), engine.OpenOptions{DataDir: k.devices[0], OverlayBytes: tinyOverlay})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -464,7 +465,7 @@ func (k *killing) end(t *testing.T) {
 // works without any help, what was reported restores, and packs that were put
 // whole are not put again.
 func TestProgramKilledAgainAndAgainLosesNothingAndNeedsNoRepair(t *testing.T) {
-	random := seeded(t)
+	random := testseed.Rand(t)
 	t.Setenv(overlayEnv, strconv.Itoa(tinyOverlay))
 	if !soak() {
 		newKilling(t, random).live(t, 200, 40)

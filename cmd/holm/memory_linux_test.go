@@ -15,6 +15,7 @@ import (
 
 	"holm.example/engine"
 	"holm.example/engine/seal"
+	"holm.example/internal/testseed"
 )
 
 // What the program may hold: all at its peak, its own code and what it maps of
@@ -150,7 +151,7 @@ func tinyAndLarge(t *testing.T, tree string, files, mib int) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	random := seeded(t)
+	random := testseed.Rand(t)
 	block := make([]byte, 1<<20)
 	for range mib {
 		for i := range block {

@@ -18,7 +18,7 @@ func (a *app) with(ctx context.Context, do func(*engine.Engine) error) (err erro
 	if err != nil {
 		return err
 	}
-	e, err := engine.Open(ctx, engine.OpenOptions{DataDir: dataDir, Vault: vault, Now: a.now, Note: a.ui.warn, Store: a.store(), Overlay: a.overlay})
+	e, err := engine.Open(ctx, engine.OpenOptions{DataDir: dataDir, Vault: vault, Now: a.now, Note: a.ui.warn, Store: a.store(), OverlayBytes: a.overlay})
 	if err != nil {
 		return err
 	}

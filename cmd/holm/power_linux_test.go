@@ -21,6 +21,7 @@ import (
 	"holm.example/engine"
 	"holm.example/engine/seal"
 	"holm.example/engine/vault"
+	"holm.example/internal/testseed"
 )
 
 // Power cuts are tried on what the real program asks of the kernel: strace
@@ -28,20 +29,6 @@ import (
 // (objects, state, bbolt, whatever there will be), with its data. From that
 // every state of the disk can be made that a kill or a power cut may leave.
 // It needs neither a special kernel nor a device, and no hook in the program.
-
-// seeded gives the random numbers of a test, and says how to have them again.
-func seeded(t *testing.T) *rand.Rand {
-	t.Helper()
-	seed := uint64(time.Now().UnixNano())
-	if s := os.Getenv("HOLM_TEST_SEED"); s != "" {
-		var err error
-		if seed, err = strconv.ParseUint(s, 10, 64); err != nil {
-			t.Fatal(err)
-		}
-	}
-	t.Logf("seed %d; HOLM_TEST_SEED sets it", seed)
-	return rand.New(rand.NewPCG(seed, 0))
-}
 
 func soak() bool { return os.Getenv("HOLM_SOAK") != "" }
 
@@ -334,7 +321,7 @@ func (l *life) startAgain(t *testing.T, s stop) {
 		}
 	}
 	var notes []string
-	e, err := engine.Open(t.Context(), engine.OpenOptions{DataDir: filepath.Join(dir, s.device), Vault: filepath.Join(dir, "vault"), Overlay: tinyOverlay,
+	e, err := engine.Open(t.Context(), engine.OpenOptions{DataDir: filepath.Join(dir, s.device), Vault: filepath.Join(dir, "vault"), OverlayBytes: tinyOverlay,
 		Note: func(format string, args ...any) { notes = append(notes, fmt.Sprintf(format, args...)) }})
 	if !s.made && errors.Is(err, engine.ErrNotJoined) {
 		return // and the person, who was told nothing, inits or joins again
@@ -431,7 +418,7 @@ func (l *life) restores(t *testing.T, e *engine.Engine, at string, want map[stri
 // and a power cut: unsynced writes and names lost, kept, torn or reordered.
 func TestPowerCutAnywhereLosesNothingReported(t *testing.T) {
 	need(t, "strace")
-	random := seeded(t)
+	random := testseed.Rand(t)
 	l := &life{dir: t.TempDir(), reported: map[string]map[string]string{}}
 	l.tree = filepath.Join(l.dir, "tree")
 	l.disk = &tracedDisk{under: []string{filepath.Join(l.dir, "data"), filepath.Join(l.dir, "other"), l.vault()}, names: map[string]*inode{}, offsets: map[int64]int64{}}

@@ -4,14 +4,12 @@ import (
 	"context"
 	"crypto/sha256"
 	"maps"
-	"math/rand/v2"
-	"os"
 	"reflect"
-	"strconv"
 	"testing"
 
 	"holm.example/engine/seal"
 	"holm.example/engine/vault"
+	"holm.example/internal/testseed"
 )
 
 // shelf stores chunks by a hash.
@@ -43,22 +41,8 @@ func listOfAll(ctx context.Context, s shelf, ids []seal.Hash, full, inline int) 
 	return vault.Chunks{Level: level, IDs: ids}
 }
 
-// seeded gives the random numbers of a test, and says how to have them again.
-func seeded(t testing.TB) *rand.Rand {
-	t.Helper()
-	seed := rand.Uint64()
-	if s := os.Getenv("HOLM_TEST_SEED"); s != "" {
-		var err error
-		if seed, err = strconv.ParseUint(s, 10, 64); err != nil {
-			t.Fatal(err)
-		}
-	}
-	t.Logf("seed %d; HOLM_TEST_SEED sets it", seed)
-	return rand.New(rand.NewPCG(seed, 0))
-}
-
 func TestListOfIDsThatComeOneByOneIsThatOfAllAndHoldsOneChunkALevel(t *testing.T) {
-	r := seeded(t)
+	r := testseed.Rand(t)
 	ctx := t.Context()
 	for _, size := range []struct{ full, inline, most int }{{vault.ListPiece, vault.MaxInlineChunks, 3*vault.ListPiece + 5}, {7, 3, 2000}, {4, 3, 400}} {
 		var got shelf

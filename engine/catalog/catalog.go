@@ -151,7 +151,7 @@ func open(path string, id seal.Hash) (*Catalog, error) {
 
 // SpillAt makes the catalog write a table once its overlay has that many bytes,
 // in place of its own bound. It comes before the first use.
-func (c *Catalog) SpillAt(bytes int) { c.maxOverlay = bytes }
+func (c *Catalog) SpillAt(bytes int) { c.maxOverlayBytes = bytes }
 
 // Close closes the catalog.
 func (c *Catalog) Close() error { return c.close() }

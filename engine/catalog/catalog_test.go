@@ -56,8 +56,8 @@ func (w *world) open(name string) *Catalog {
 	}
 	// The first lives in its overlay, the others in one table or several, and
 	// their updates are too large for memory.
-	if c.maxOverlay = []int{defaultOverlay, 1, 3000}[min(w.opened, 2)]; w.opened > 0 {
-		c.maxDelta = 300
+	if c.maxOverlayBytes = []int{defaultOverlay, 1, 3000}[min(w.opened, 2)]; w.opened > 0 {
+		c.maxDeltaBytes = 300
 	}
 	w.opened++
 	w.t.Cleanup(func() {

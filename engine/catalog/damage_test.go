@@ -13,6 +13,7 @@ import (
 
 	"holm.example/engine/seal"
 	"holm.example/engine/vault"
+	"holm.example/internal/testseed"
 )
 
 // everything is what a catalog answers, as text.
@@ -35,12 +36,12 @@ func everything(t *testing.T, c *Catalog, d *writer, chunks int) string {
 
 // One changed byte anywhere in the files is either found or changes nothing.
 func TestChangedByteOfTheCatalogIsFoundOrWithoutEffect(t *testing.T) {
-	for where, maxOverlay := range map[string]int{"overlay.db": 1 << 30, "0000000000000002.table": 1} {
-		t.Run(where, func(t *testing.T) { changeBytes(t, where, maxOverlay) })
+	for where, maxOverlayBytes := range map[string]int{"overlay.db": 1 << 30, "0000000000000002.table": 1} {
+		t.Run(where, func(t *testing.T) { changeBytes(t, where, maxOverlayBytes) })
 	}
 }
 
-func changeBytes(t *testing.T, where string, maxOverlay int) {
+func changeBytes(t *testing.T, where string, maxOverlayBytes int) {
 	w := newWorld(t)
 	d := w.device(1)
 	const chunks = 600
@@ -59,7 +60,7 @@ func changeBytes(t *testing.T, where string, maxOverlay int) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	c.maxOverlay = maxOverlay
+	c.maxOverlayBytes = maxOverlayBytes
 	w.follow(c)
 	want := everything(t, c, d, chunks)
 	if err := errors.Join(c.Verify(t.Context()), c.Close()); err != nil {
@@ -70,7 +71,7 @@ func changeBytes(t *testing.T, where string, maxOverlay int) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	random := seeded(t)
+	random := testseed.Rand(t)
 	places := []int{}
 	for range 150 {
 		places = append(places, random.IntN(len(whole)))
@@ -89,7 +90,7 @@ func changeBytes(t *testing.T, where string, maxOverlay int) {
 		}
 		c, err := open(dir, w.v.ID)
 		if err == nil {
-			c.maxOverlay = maxOverlay
+			c.maxOverlayBytes = maxOverlayBytes
 			err = c.Verify(t.Context())
 			if err == nil {
 				w.follow(c) // a damaged root page gives the state before
@@ -122,7 +123,7 @@ func TestVerifyThatIsInterruptedFindsNoDamage(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer c.Close()
-	c.maxOverlay = 1
+	c.maxOverlayBytes = 1
 	w.follow(c)
 	if len(c.tables) == 0 {
 		t.Fatal("there is no table")

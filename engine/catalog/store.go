@@ -56,12 +56,12 @@ func newMemory() *memory {
 // overlay is in memory as well as in a bbolt file, whose commit is what makes
 // an update durable, also one that wrote tables.
 type store struct {
-	dir        string
-	db         *bbolt.DB
-	cache      *table.Cache
-	maxDelta   int  // size in bytes from which on what an update changes goes into a table
-	maxOverlay int  // size in bytes from which on the overlay goes into a table
-	aside      bool // of OpenAside
+	dir             string
+	db              *bbolt.DB
+	cache           *table.Cache
+	maxDeltaBytes   int  // size in bytes from which on what an update changes goes into a table
+	maxOverlayBytes int  // size in bytes from which on the overlay goes into a table
+	aside           bool // of OpenAside
 
 	writing sync.Mutex // held by an update
 	next    uint64     // number of the next table; guarded by writing
@@ -93,7 +93,7 @@ func openStore(dir string, identity []byte) (s *store, err error) {
 	if err := checkPages(filepath.Join(dir, overlayDB)); err != nil {
 		return nil, err
 	}
-	s = &store{dir: dir, cache: table.NewCache(cacheSize), maxDelta: defaultDelta, maxOverlay: defaultOverlay, overlay: newMemory()}
+	s = &store{dir: dir, cache: table.NewCache(cacheSize), maxDeltaBytes: defaultDelta, maxOverlayBytes: defaultOverlay, overlay: newMemory()}
 	err = guard(func() error {
 		s.db, err = bbolt.Open(filepath.Join(dir, overlayDB), 0o600, &bbolt.Options{
 			Timeout: time.Second, FreelistType: bbolt.FreelistMapType, NoStatistics: true})
@@ -279,7 +279,7 @@ func (s *store) update(f func(t *tx) error) (err error) {
 	if t.delta.Len() == 0 && len(t.early) == 0 {
 		return nil
 	}
-	if len(t.early) > 0 || s.overlayBytes+t.deltaBytes > s.maxOverlay {
+	if len(t.early) > 0 || s.overlayBytes+t.deltaBytes > s.maxOverlayBytes {
 		return s.spill(t)
 	}
 	err = guard(func() error {

@@ -9,34 +9,21 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
-	"strconv"
 	"sync"
 	"testing"
 
 	"go.etcd.io/bbolt"
+
+	"holm.example/internal/testseed"
 )
 
-// seeded gives the random numbers of a test, and says how to have them again.
-func seeded(t testing.TB) *rand.Rand {
-	t.Helper()
-	seed := rand.Uint64()
-	if s := os.Getenv("HOLM_TEST_SEED"); s != "" {
-		var err error
-		if seed, err = strconv.ParseUint(s, 10, 64); err != nil {
-			t.Fatal(err)
-		}
-	}
-	t.Logf("seed %d; HOLM_TEST_SEED sets it", seed)
-	return rand.New(rand.NewPCG(seed, 0))
-}
-
-func storeAt(t *testing.T, dir string, maxOverlay int) *store {
+func storeAt(t *testing.T, dir string, maxOverlayBytes int) *store {
 	t.Helper()
 	s, err := openStore(dir, []byte("identity"))
 	if err != nil {
 		t.Fatal(err)
 	}
-	s.maxOverlay = maxOverlay
+	s.maxOverlayBytes = maxOverlayBytes
 	return s
 }
 
@@ -56,12 +43,12 @@ func tableFiles(t *testing.T, dir string) []string {
 }
 
 func TestStoreIsAMapWhateverLiesInTables(t *testing.T) {
-	r := seeded(t)
-	for i, maxOverlay := range []int{1, 2_000, 30_000, 1 << 30} {
-		maxDelta := []int{1, 500, 1 << 30, 300}[i]
+	r := testseed.Rand(t)
+	for i, maxOverlayBytes := range []int{1, 2_000, 30_000, 1 << 30} {
+		maxDeltaBytes := []int{1, 500, 1 << 30, 300}[i]
 		dir := filepath.Join(t.TempDir(), "catalog")
-		s := storeAt(t, dir, maxOverlay)
-		s.maxDelta = maxDelta
+		s := storeAt(t, dir, maxOverlayBytes)
+		s.maxDeltaBytes = maxDeltaBytes
 		model := map[string]string{}
 		for range 120 {
 			err := s.update(func(tx *tx) error {
@@ -80,8 +67,8 @@ func TestStoreIsAMapWhateverLiesInTables(t *testing.T) {
 			}
 			if err == nil && r.IntN(10) == 0 {
 				err = s.close()
-				s = storeAt(t, dir, maxOverlay)
-				s.maxDelta = maxDelta
+				s = storeAt(t, dir, maxOverlayBytes)
+				s.maxDeltaBytes = maxDeltaBytes
 			}
 			if err != nil {
 				t.Fatal(err)
@@ -131,7 +118,7 @@ func TestAnUpdateLargerThanMemoryMakesFewTables(t *testing.T) {
 	dir := filepath.Join(t.TempDir(), "catalog")
 	s := storeAt(t, dir, 1)
 	defer s.close()
-	s.maxDelta = 1000
+	s.maxDeltaBytes = 1000
 	err := s.update(func(tx *tx) error {
 		for i := range 5_000 {
 			if err := put(tx, bucketPages, fmt.Appendf(nil, "%05d", i*7919%5_000), []byte("value")); err != nil {
@@ -160,11 +147,11 @@ func TestAnUpdateThatFailsChangesNothing(t *testing.T) {
 	s := storeAt(t, dir, 1<<20)
 	defer s.close()
 	wrong := errors.New("wrong")
-	for _, s.maxDelta = range []int{1 << 20, 1} {
+	for _, s.maxDeltaBytes = range []int{1 << 20, 1} {
 		err := s.update(func(tx *tx) error {
 			err := errors.Join(put(tx, bucketGone, []byte("k"), nil), put(tx, bucketGone, []byte("l"), nil))
-			if made := len(tableFiles(t, dir)); made > 0 != (s.maxDelta == 1) {
-				t.Errorf("%d tables were made of changes of more than %d bytes", made, s.maxDelta)
+			if made := len(tableFiles(t, dir)); made > 0 != (s.maxDeltaBytes == 1) {
+				t.Errorf("%d tables were made of changes of more than %d bytes", made, s.maxDeltaBytes)
 			}
 			return errors.Join(err, wrong)
 		})

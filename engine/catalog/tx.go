@@ -70,7 +70,7 @@ func (t *tx) set(key, value []byte) {
 		t.deltaBytes -= len(old.key) + len(old.value)
 	}
 	t.deltaBytes += len(key) + len(value)
-	if t.deltaBytes > t.s.maxDelta && t.err == nil {
+	if t.deltaBytes > t.s.maxDeltaBytes && t.err == nil {
 		t.err = t.unload()
 	}
 }

@@ -9,10 +9,11 @@ import (
 	"os"
 	"path/filepath"
 	"runtime"
-	"strconv"
 	"testing"
 
 	"github.com/zeebo/blake3"
+
+	"holm.example/internal/testseed"
 )
 
 // spool is a file in memory.
@@ -43,20 +44,6 @@ func withParity(t testing.TB, size int, random *rand.Rand) (body, object []byte)
 	return body, s.b
 }
 
-// seeded gives the random numbers of a test, and says how to have them again.
-func seeded(t testing.TB) *rand.Rand {
-	t.Helper()
-	seed := rand.Uint64()
-	if s := os.Getenv("HOLM_TEST_SEED"); s != "" {
-		var err error
-		if seed, err = strconv.ParseUint(s, 10, 64); err != nil {
-			t.Fatal(err)
-		}
-	}
-	t.Logf("seed %d; HOLM_TEST_SEED sets it", seed)
-	return rand.New(rand.NewPCG(seed, 0))
-}
-
 func repaired(object []byte, size int) (body []byte, damaged int, err error) {
 	to := &spool{bytes.Clone(object)}
 	damaged, err = repairParity(bytes.NewReader(object), int64(len(object)), to)
@@ -74,7 +61,7 @@ func repairParity(object io.ReaderAt, size int64, to io.WriterAt) (damaged int, 
 }
 
 func TestParityMakesAnyRunUpToAShardGood(t *testing.T) {
-	random := seeded(t)
+	random := testseed.Rand(t)
 	for _, size := range bodySizes {
 		body, whole := withParity(t, size, random)
 		shard := int(shapeOf(int64(size)).shard)

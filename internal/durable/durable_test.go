@@ -5,11 +5,9 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
-	"math/rand/v2"
 	"os"
 	"os/exec"
 	"path/filepath"
-	"strconv"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -17,6 +15,8 @@ import (
 	"testing"
 	"testing/iotest"
 	"time"
+
+	"holm.example/internal/testseed"
 )
 
 func read(t *testing.T, name string) string {
@@ -323,22 +323,8 @@ func rewriteForEver(name string) {
 	}
 }
 
-// seeded gives the random numbers of a test, and says how to have them again.
-func seeded(t testing.TB) *rand.Rand {
-	t.Helper()
-	seed := rand.Uint64()
-	if s := os.Getenv("HOLM_TEST_SEED"); s != "" {
-		var err error
-		if seed, err = strconv.ParseUint(s, 10, 64); err != nil {
-			t.Fatal(err)
-		}
-	}
-	t.Logf("seed %d; HOLM_TEST_SEED sets it", seed)
-	return rand.New(rand.NewPCG(seed, 0))
-}
-
 func TestProcessKilledHalfWayLeavesOneWholeContent(t *testing.T) {
-	random := seeded(t)
+	random := testseed.Rand(t)
 	dir := t.TempDir()
 	name := filepath.Join(dir, "file")
 	if err := WriteFile(name, content(0), 0o600); err != nil {
